@@ -1,0 +1,106 @@
+# Every target sets up what it needs: a virtual environment in .venv, filled from the locks in requirements/.
+# Stamp files make the second time free. Choose the interpreter with `make PYTHON=python3.12 ...`.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q -q
+CHAPTERS = $(filter-out %_widgets.ipynb,$(wildcard notebooks/*.ipynb))
+LOCK = .venv-lock/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header $(LOCK_FLAGS)
+
+export PYTHONUTF8 := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help margin test test-slow readme lint format types contract notebooks book book-check lab data-verify bench warmup lock check clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+
+# ---------------------------------------------------------------- for users
+
+margin: .venv/.run-stamp  ## margin the example account under four rules, write out/margin_report.html
+	$(BIN)/pmkit margin --example --report out/margin_report.html
+
+lab: .venv/.dev-stamp  ## open JupyterLab on the notebooks
+	$(BIN)/python -m jupyterlab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_FLAGS)
+
+data-verify: .venv/.run-stamp  ## compare the shipped data files with their checksums
+	$(BIN)/pmkit data verify
+
+warmup: .venv/.run-stamp  ## compile the numeric kernels once, so that the first run is fast
+	$(BIN)/pmkit warmup
+
+readme: .venv/.run-stamp  ## write the example's table and picture into README.md and docs/
+	$(BIN)/python docs/update_readme.py
+
+bench: .venv/.dev-stamp  ## run the benchmarks, ratios to peers in the same process
+	@set -e; for workload in benchmarks/bench_*.py; do echo "== $$workload"; $(BIN)/python "$$workload"; done
+
+# ---------------------------------------------------------------- for developers
+
+test: .venv/.dev-stamp  ## run the tests
+	$(BIN)/python -m pytest -q
+
+test-slow: .venv/.dev-stamp  ## run the tests that take long
+	$(BIN)/python -m pytest -q -m slow
+
+lint: .venv/.dev-stamp  ## check style and formatting
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: .venv/.dev-stamp  ## mend style and formatting where a tool can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+types: .venv/.dev-stamp  ## check types, strictly
+	$(BIN)/mypy
+
+contract: .venv/.dev-stamp  ## check the layers of the package
+	$(BIN)/lint-imports
+
+notebooks: .venv/.dev-stamp  ## execute the chapters and compare with their stored outputs
+	$(BIN)/python -m pytest -q tests/contract/test_notebooks.py
+	$(BIN)/python -m pytest -q --nbval --nbval-current-env $(CHAPTERS)
+
+book: .venv/.dev-stamp  ## build the book into book/_build/html, warnings are errors
+	@rm -rf book/_build
+	$(BIN)/jupyter-book build . --config book/_config.yml --toc book/_toc.yml --path-output book -W --keep-going
+
+book-check: .venv/.dev-stamp  ## read the built pages: nothing outside is asked for, mathematics is typeset
+	@test -d book/_build/html || $(MAKE) book
+	PMKIT_BOOK=book/_build/html $(BIN)/python -m pytest -q tests/contract/test_built_book.py
+
+check: lint types contract test notebooks book book-check data-verify  ## everything that must pass before a change is handed in
+
+lock: .venv-lock/.stamp  ## resolve the locks again (LOCK_FLAGS=--upgrade moves to newer versions)
+	$(LOCK) --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
+	$(LOCK) -c requirements/dev.txt pyproject.toml requirements/build.in -o requirements/run.txt
+
+clean:  ## remove everything that was built, the environments included
+	rm -rf .venv .venv-lock out book/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---------------------------------------------------------------- environments
+
+.venv/.base-stamp:
+	@$(PYTHON) -c 'import sys; sys.exit("pmkit needs Python 3.11 or newer, this is %d.%d: choose another with make PYTHON=..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.run-stamp: requirements/run.txt pyproject.toml | .venv/.base-stamp
+	@echo "Installing the pinned packages of requirements/run.txt into .venv ..."
+	@$(PIP) install --require-hashes --no-deps -r requirements/run.txt
+	@$(PIP) install --no-build-isolation --no-deps -e .
+	@touch $@
+
+# The development lock holds the packages of the other one at the same versions, so one install serves both.
+.venv/.dev-stamp: requirements/dev.txt pyproject.toml | .venv/.base-stamp
+	@echo "Installing the pinned packages of requirements/dev.txt into .venv ..."
+	@$(PIP) install --require-hashes --no-deps -r requirements/dev.txt
+	@$(PIP) install --no-build-isolation --no-deps -e .
+	@touch .venv/.run-stamp $@
+
+.venv-lock/.stamp:
+	@$(PYTHON) -m venv .venv-lock
+	@.venv-lock/bin/python -m pip --disable-pip-version-check --no-input -q -q install uv
+	@touch $@

@@ -1,0 +1,37 @@
+"""Does margin cover losses: walk-forwards with an as-of clock, hit series, tests of VaR models, overlap."""
+
+from pmkit.backtest import var_tests
+from pmkit.backtest.as_of import AsOfClock, AsOfView
+from pmkit.backtest.book import ConstantBook
+from pmkit.backtest.forecasters import FitRecord, Forecast, ForecastModel
+from pmkit.backtest.hits import HitCounts, HitSeries
+from pmkit.backtest.legs import Leg
+from pmkit.backtest.overlap import OffsetOutcomes
+from pmkit.backtest.test_result import BacktestTest
+from pmkit.backtest.vol_moves import VolMoves
+from pmkit.backtest.vol_path import VolPath, simulate_vol_path
+from pmkit.backtest.vol_scenarios import VolScenarioRuns, run_vol_scenarios
+from pmkit.backtest.walk_forward import walk_forward
+from pmkit.backtest.walk_result import BacktestResult
+
+__all__ = [
+    "AsOfClock",
+    "AsOfView",
+    "BacktestResult",
+    "BacktestTest",
+    "ConstantBook",
+    "FitRecord",
+    "Forecast",
+    "ForecastModel",
+    "HitCounts",
+    "HitSeries",
+    "Leg",
+    "OffsetOutcomes",
+    "VolMoves",
+    "VolPath",
+    "VolScenarioRuns",
+    "run_vol_scenarios",
+    "simulate_vol_path",
+    "var_tests",
+    "walk_forward",
+]

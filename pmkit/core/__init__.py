@@ -1,0 +1,1 @@
+"""Types, units, errors, status, results, provenance, random streams, and the protocols between rooms."""

@@ -1,0 +1,7 @@
+"""What is held: contracts with their conventions, positions and portfolios."""
+
+from pmkit.instruments.contracts import Future, Instrument, Option, Perpetual, Spot
+from pmkit.instruments.deribit import parse_instrument
+from pmkit.instruments.portfolio import Portfolio, Position
+
+__all__ = ["Future", "Instrument", "Option", "Perpetual", "Portfolio", "Position", "Spot", "parse_instrument"]

@@ -1,0 +1,20 @@
+"""What must be held: accounts, dated rules, one shape of result, and rules compared on one basis."""
+
+from pmkit.margin.account import Account
+from pmkit.margin.compare import Comparison, compare
+from pmkit.margin.parameters import list_parameter_sets
+from pmkit.margin.result import MarginResult
+from pmkit.margin.rule import rule, rules
+from pmkit.margin.what_if import WhatIf, what_if
+
+__all__ = [
+    "Account",
+    "Comparison",
+    "MarginResult",
+    "WhatIf",
+    "compare",
+    "list_parameter_sets",
+    "rule",
+    "rules",
+    "what_if",
+]

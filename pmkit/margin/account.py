@@ -1,0 +1,204 @@
+"""The account: positions, collateral, open obligations, and its equity before and after a requirement."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from pmkit.core.errors import ConventionError, LookAheadError, SchemaError
+from pmkit.core.result import Result
+from pmkit.instruments.contracts import Future, Instrument, Option, Perpetual
+from pmkit.instruments.portfolio import Portfolio, Position
+from pmkit.instruments.table import AccountTable, read_account_csv, read_account_rows
+from pmkit.market.snapshot import MarketSnapshot
+from pmkit.pricing import inverse_future_pnl, linear_future_pnl
+
+__all__ = ["STABLECOINS", "Account", "unrealised_pnl"]
+
+#: Currencies carried at one USD. A depeg is not modelled; results say so.
+STABLECOINS = ("USD", "USDC", "USDT")
+
+
+def unrealised_pnl(position: Position, mark: float) -> float:
+    """Return the unrealised profit of a future or perpetual in its settlement currency, 0 without entry.
+
+    Options are premium style: their profit is in cash and in option value, so it is 0 here.
+    """
+    instrument = position.instrument
+    if not isinstance(instrument, (Future, Perpetual)) or position.entry_price is None:
+        return 0.0
+    size = position.qty * instrument.multiplier
+    pnl = inverse_future_pnl if instrument.is_inverse else linear_future_pnl
+    return float(pnl(size, position.entry_price, mark))
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Account(Result):
+    """A portfolio with its collateral.
+
+    Attributes
+    ----------
+    portfolio : Portfolio
+    collateral : mapping of str to float
+        Balance by currency, in units of that currency; negative is a debt.
+    name : str
+    mmp_margin, open_order_margin : mapping of str to float
+        Market-maker-protection and open-order margin by currency, as the venue reports them; 0 where absent.
+
+    Examples
+    --------
+    >>> account = Account.from_records([
+    ...     {"type": "position", "instrument": "BTC-PERPETUAL", "qty": -100, "as_of": "2026-08-01T17:58:04Z"},
+    ...     {"type": "collateral", "instrument": "BTC", "qty": 1.0, "as_of": "2026-08-01T17:58:04Z"}])
+    >>> len(account.portfolio), account.collateral["BTC"]
+    (1, 1.0)
+    """
+
+    portfolio: Portfolio
+    collateral: Mapping[str, float] = field(default_factory=dict)
+    name: str = "account"
+    mmp_margin: Mapping[str, float] = field(default_factory=dict)
+    open_order_margin: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for what, amounts in (
+            ("collateral", self.collateral),
+            ("mmp_margin", self.mmp_margin),
+            ("open_order_margin", self.open_order_margin),
+        ):
+            for currency, amount in amounts.items():
+                if not math.isfinite(amount) or (what != "collateral" and amount < 0.0):
+                    raise SchemaError(
+                        f"{what} in {currency} is {amount!r}",
+                        "a finite amount, not negative for obligations",
+                        "correct it",
+                    )
+
+    # -- construction ---------------------------------------------------------------------------------------
+    @classmethod
+    def from_table(cls, table: AccountTable, name: str) -> Account:
+        """Return the account of a checked table."""
+        return cls(portfolio=Portfolio.from_table(table, name), collateral=dict(table.collateral), name=name)
+
+    @classmethod
+    def from_csv(cls, path: str | os.PathLike[str]) -> Account:
+        """Return the account of a CSV with columns type, instrument, qty, entry_price (optional), as_of."""
+        table = read_account_csv(path)
+        return cls.from_table(table, table.source.rsplit(".", 1)[0])
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame, name: str = "account") -> Account:
+        """Return the account of a frame with the columns of an account CSV."""
+        return cls.from_records(frame.to_dict(orient="records"), name=name)
+
+    @classmethod
+    def from_records(cls, records: Iterable[Mapping[Any, Any]], name: str = "account") -> Account:
+        """Return the account of mappings with the keys of an account CSV."""
+        return cls.from_table(read_account_rows(records, source=name, first_row=1), name)
+
+    # -- value ----------------------------------------------------------------------------------------------
+    @property
+    def as_of(self) -> pd.Timestamp:
+        """UTC instant of the positions."""
+        return self.portfolio.as_of
+
+    def check_against(self, snapshot: MarketSnapshot) -> None:
+        """Raise where the snapshot is older than the account, or does not list one of its contracts."""
+        if snapshot.as_of < self.as_of:
+            raise LookAheadError(
+                f"snapshot of {snapshot.as_of.isoformat()} is older than account {self.name!r}"
+                f" of {self.as_of.isoformat()}",
+                "a snapshot from the account's instant or later",
+                "load a newer snapshot, or the account as it was then",
+            )
+        for instrument in self.portfolio.instruments:
+            snapshot.check_tradable(instrument)
+
+    def price(self, currency: str, snapshot: MarketSnapshot) -> float:
+        """Return USD per unit of a currency: 1 for stablecoins, the index for coins."""
+        if currency in STABLECOINS:
+            return 1.0
+        if currency not in snapshot.underlyings:
+            raise ConventionError(
+                f"collateral currency {currency!r} has no price in snapshot {snapshot.source}",
+                f"one of {', '.join((*STABLECOINS, *snapshot.underlyings))}",
+                "remove it, or load a snapshot that prices it",
+            )
+        return snapshot.spot(currency)
+
+    def balances(self, snapshot: MarketSnapshot) -> dict[str, float]:
+        """Return cash by currency: collateral plus unrealised profit of futures and perpetuals."""
+        cash = dict(self.collateral)
+        for position in self.portfolio:
+            if position.entry_price is None:
+                continue
+            pnl = unrealised_pnl(position, snapshot.mark(position.instrument).price)
+            currency = position.instrument.settlement_currency
+            cash[currency] = cash.get(currency, 0.0) + pnl
+        return cash
+
+    def option_value(self, snapshot: MarketSnapshot) -> dict[str, float]:
+        """Return the net value of the options by settlement currency (long positive)."""
+        value: dict[str, float] = {}
+        for position in self.portfolio:
+            if isinstance(position.instrument, Option):
+                currency = position.instrument.settlement_currency
+                mark = snapshot.mark(position.instrument).price
+                value[currency] = (
+                    value.get(currency, 0.0) + position.qty * position.instrument.multiplier * mark
+                )
+        return value
+
+    def equity(self, snapshot: MarketSnapshot, currency: str | None = None) -> float:
+        """Return equity including option value: of one currency in its own unit, or of all in USD.
+
+        Parameters
+        ----------
+        snapshot : MarketSnapshot
+        currency : str, optional
+            Only the balances and options settled in this currency, in units of it. None: everything, in USD.
+        """
+        cash, options = self.balances(snapshot), self.option_value(snapshot)
+        if currency is not None:
+            return cash.get(currency, 0.0) + options.get(currency, 0.0)
+        currencies = dict.fromkeys([*cash, *options])
+        return math.fsum(
+            (cash.get(c, 0.0) + options.get(c, 0.0)) * self.price(c, snapshot) for c in currencies
+        )
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """The instruments of the portfolio."""
+        return self.portfolio.instruments
+
+    def with_portfolio(self, portfolio: Portfolio) -> Account:
+        """Return the account with other positions and the same collateral."""
+        return Account(
+            portfolio=portfolio,
+            collateral=self.collateral,
+            name=self.name,
+            mmp_margin=self.mmp_margin,
+            open_order_margin=self.open_order_margin,
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the rows of the account in the columns of its CSV."""
+        rows = [
+            ("position", p.instrument.name, p.qty, math.nan if p.entry_price is None else p.entry_price)
+            for p in self.portfolio
+        ] + [("collateral", currency, amount, math.nan) for currency, amount in self.collateral.items()]
+        frame = pd.DataFrame(rows, columns=["type", "instrument", "qty", "entry_price"])
+        return frame.assign(as_of=self.as_of.isoformat())
+
+    def summary(self) -> pd.DataFrame:
+        """Return lines by kind and collateral by currency."""
+        held = self.portfolio.summary().reset_index()
+        held["item"] = held["underlying"] + " " + held["kind"]
+        rows = [(r.item, r.lines, r.net) for r in held.itertuples()]
+        rows += [(f"collateral {c}", 1, amount) for c, amount in self.collateral.items()]
+        return pd.DataFrame(rows, columns=["item", "lines", "net"]).set_index("item")

@@ -1,0 +1,146 @@
+"""What all rules share: choice of the parameter set, checks on the account, warnings collected."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from pmkit.core.errors import DataGapError, ParameterError, PmkitWarning
+from pmkit.core.provenance import Provenance, fingerprint
+from pmkit.margin.account import Account
+from pmkit.margin.parameters import ParameterSet, Stale, load_parameter_sets, select_set
+from pmkit.margin.result import Origin
+from pmkit.margin.schemas import SCHEMAS
+from pmkit.market.snapshot import MarketSnapshot
+
+__all__ = ["RuleBase", "account_fingerprint", "check_account", "collected", "origin"]
+
+
+@contextmanager
+def collected() -> Iterator[list[str]]:
+    """Collect the texts of the package's warnings inside the block, each once, and pass every warning on."""
+    texts: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield texts
+    seen: set[str] = set()
+    for entry in caught:
+        text = str(entry.message)
+        if text in seen:
+            continue
+        seen.add(text)
+        if issubclass(entry.category, PmkitWarning):
+            texts.append(text)
+        # The caller of the rule is four frames up: here, contextmanager, the rule's method.
+        warnings.warn(entry.message, entry.category, stacklevel=4)
+
+
+def check_account(account: Account, snapshot: MarketSnapshot) -> None:
+    """Raise where the account is empty, newer than the snapshot, or holds what the snapshot does not know.
+
+    Raises
+    ------
+    DataGapError
+        No position and no collateral, or a contract without forward or vol.
+    LookAheadError
+        The snapshot is older than the account.
+    SchemaError
+        An unknown or expired contract.
+    ConventionError
+        Collateral in a currency without a price.
+    """
+    if not len(account.portfolio) and not any(account.collateral.values()):
+        raise DataGapError(
+            f"account {account.name!r} is empty",
+            "at least one position or one collateral balance",
+            "add its rows",
+        )
+    account.check_against(snapshot)
+    for instrument in account.instruments:
+        snapshot.mark(instrument)
+    for currency in (*account.collateral, *account.mmp_margin, *account.open_order_margin):
+        account.price(currency, snapshot)
+
+
+def account_fingerprint(account: Account) -> str:
+    """Return the fingerprint of positions, collateral and obligations."""
+    held = [(p.instrument.name, p.qty, p.entry_price) for p in account.portfolio]
+    return fingerprint(
+        held, dict(account.collateral), dict(account.mmp_margin), dict(account.open_order_margin)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleBase:
+    """A rule with its variant, the date that selects its parameters, and what happens when they are old.
+
+    Attributes
+    ----------
+    variant : str
+    as_of : pandas.Timestamp or None
+        Date that selects the parameter set; None for the date of the snapshot.
+    stale : {"error", "warn"}
+    parameters : tuple of ParameterSet or None
+        Sets to choose from instead of the shipped ones.
+    """
+
+    name: ClassVar[str] = ""
+
+    variant: str
+    as_of: pd.Timestamp | None = None
+    stale: Stale = "error"
+    parameters: tuple[ParameterSet, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.stale not in ("error", "warn"):
+            raise ParameterError(f"stale is {self.stale!r}", "'error' or 'warn'", "name one of the two")
+        if self.variant not in SCHEMAS[self.name]:
+            raise ParameterError(
+                f"unknown variant {self.variant!r} of {self.name}",
+                f"one of {', '.join(SCHEMAS[self.name])}",
+                "correct the name of the variant",
+            )
+        for given in self.parameters or ():
+            if given.rule != self.name:
+                raise ParameterError(
+                    f"parameter set {given.id} belongs to {given.rule}",
+                    f"sets of {self.name}",
+                    "hand over the sets of this rule",
+                )
+
+    def parameter_set(self, snapshot: MarketSnapshot, underlying: str | None = None) -> ParameterSet:
+        """Return the set in force on the rule's date, or on the snapshot's where the rule has none."""
+        sets = load_parameter_sets(self.name) if self.parameters is None else self.parameters
+        date = snapshot.as_of if self.as_of is None else self.as_of
+        return select_set(sets, date, self.variant, underlying=underlying, stale=self.stale)
+
+    def age_days(self, parameters: ParameterSet, snapshot: MarketSnapshot) -> float:
+        """Return the days from the last observation of the set to the rule's date."""
+        return parameters.age_days(snapshot.as_of if self.as_of is None else self.as_of)
+
+    def provenance(
+        self, account: Account, snapshot: MarketSnapshot, parameters: ParameterSet, **more: Any
+    ) -> Provenance:
+        """Return the record of inputs: account, snapshot, parameter set and what else entered."""
+        data = {
+            "account": account_fingerprint(account),
+            "snapshot": snapshot.fingerprint,
+            "parameters": parameters.checksum,
+            **more.pop("data", {}),
+        }
+        return Provenance(
+            method=f"margin.{self.name}.{self.variant}",
+            data=data,
+            parameters={"set": parameters.id, **more.pop("parameters", {})},
+            **more,
+        )
+
+
+def origin(parameters: ParameterSet, *keys: str) -> Origin:
+    """Return ``"assumed"`` where any of the keys is an assumption, else ``"published"``."""
+    return "assumed" if any(parameters.status[key] == "assumed" for key in keys) else "published"

@@ -1,0 +1,127 @@
+"""The registry of rules: a name, a date and a variant in, a rule object out."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import fields
+from typing import Any
+
+import pandas as pd
+
+from pmkit.core.errors import ParameterError, RuleVersionError, StaleParametersWarning
+from pmkit.core.time import parse_utc
+from pmkit.margin.base import RuleBase
+from pmkit.margin.coin_rule import CoinRule
+from pmkit.margin.measure_rule import MeasureRule
+from pmkit.margin.parameters import Stale, load_parameter_sets, select_set
+from pmkit.margin.rules.deribit_pm import DeribitPm
+from pmkit.margin.rules.deribit_standard import DeribitStandard
+from pmkit.margin.rules.measure import EsFhs, VarHs
+
+__all__ = ["AnyRule", "rule", "rules"]
+
+AnyRule = CoinRule | MeasureRule
+
+_RULES: dict[str, type[EsFhs] | type[VarHs] | type[DeribitPm] | type[DeribitStandard]] = {
+    kind.name: kind for kind in (EsFhs, VarHs, DeribitPm, DeribitStandard)
+}
+
+
+def rules() -> tuple[str, ...]:
+    """Return the names of all rules.
+
+    Examples
+    --------
+    >>> rules()
+    ('es-fhs', 'var-hs', 'deribit-pm', 'deribit-standard')
+    """
+    return tuple(_RULES)
+
+
+def rule(
+    name: str,
+    as_of: str | pd.Timestamp | None = None,
+    variant: str | None = None,
+    stale: Stale = "error",
+    **options: Any,
+) -> AnyRule:
+    """Return a rule with the parameters of a date; its ``requirement(account, snapshot)`` gives the margin.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`rules`.
+    as_of : str or Timestamp, optional
+        UTC date that selects the parameter set; the date of the snapshot where it is left out.
+    variant : str, optional
+        Variant of the rule; its usual one where it is left out.
+    stale : {"error", "warn"}
+        What happens where the date is past the last one on which the parameters were observed.
+    **options
+        Further arguments of the rule: for ``es-fhs`` and ``var-hs`` any key of its parameter table
+        (``n_paths``, ``vol_anchor``, ``seed``, …) and ``estimation_error``; for ``deribit-pm``
+        ``delta_shock``; ``parameters`` for sets of the caller's own.
+
+    Returns
+    -------
+    EsFhs, VarHs, DeribitPm or DeribitStandard
+
+    Raises
+    ------
+    RuleVersionError
+        Unknown name, a variant that is not published, or no parameter set for the date.
+    ParameterError
+        Unknown variant or option, or a value out of range.
+
+    Examples
+    --------
+    >>> rule("deribit-pm", as_of="2026-08-01", stale="warn").variant
+    'spm'
+    """
+    if name not in _RULES:
+        raise RuleVersionError(f"unknown rule {name!r}", f"one of {', '.join(_RULES)}", "correct the name")
+    kind = _RULES[name]
+    given: dict[str, Any] = {"stale": stale}
+    if as_of is not None:
+        given["as_of"] = parse_utc(as_of)
+    if variant is not None:
+        given["variant"] = variant
+    own = [
+        f.name for f in fields(kind) if f.init and f.name not in ("variant", "as_of", "stale", "overrides")
+    ]
+    overrides = {}
+    for option, value in options.items():
+        if option in own:
+            given[option] = value
+        elif issubclass(kind, MeasureRule) and option in kind.option_names():
+            overrides[option] = value
+        else:
+            known = [*own, *(kind.option_names() if issubclass(kind, MeasureRule) else ())]
+            raise ParameterError(
+                f"unknown option {option!r} of {name}", f"one of {', '.join(known)}", "correct or remove it"
+            )
+    if overrides:
+        given["overrides"] = overrides
+    made = kind(**given)
+    _check_date(made)
+    return made
+
+
+def _check_date(made: RuleBase) -> None:
+    """Raise at once where no underlying has a set for the date; a stale one is warned about in its use."""
+    if made.as_of is None:
+        return
+    sets = load_parameter_sets(made.name) if made.parameters is None else made.parameters
+    names = list(dict.fromkeys(name for s in sets if s.variant == made.variant for name in s.tables))
+    refusals: list[RuleVersionError] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StaleParametersWarning)
+        for name in names:
+            try:
+                select_set(
+                    sets, made.as_of, made.variant, underlying=None if name == "*" else name, stale=made.stale
+                )
+            except RuleVersionError as refusal:
+                refusals.append(refusal)
+    if refusals and len(refusals) == len(names):
+        raise refusals[0]

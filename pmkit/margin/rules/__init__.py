@@ -1,0 +1,1 @@
+"""The rules, one module each; :func:`pmkit.margin.rule` finds them by name."""

@@ -1,0 +1,135 @@
+"""What a trade does to the margin: the account before and after it, under one rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from pmkit.core.errors import ParameterError
+from pmkit.core.result import Result, jsonable
+from pmkit.instruments.contracts import Option
+from pmkit.instruments.portfolio import Portfolio, Position
+from pmkit.margin.account import Account, unrealised_pnl
+from pmkit.margin.result import MarginResult
+from pmkit.margin.rule import AnyRule
+from pmkit.margin.rule import rule as make_rule
+from pmkit.market.snapshot import MarketSnapshot
+
+__all__ = ["WhatIf", "traded", "what_if"]
+
+_COMPARED = ("im", "mm", "im_equity", "equity", "excess", "margin_ratio")
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class WhatIf(Result):
+    """Requirement before and after a trade.
+
+    Attributes
+    ----------
+    before, after : MarginResult
+    """
+
+    before: MarginResult
+    after: MarginResult
+
+    @property
+    def change(self) -> pd.Series:
+        """After minus before, in the numeraire, by item."""
+        frame = self.summary()
+        return frame["change"]
+
+    def summary(self) -> pd.DataFrame:
+        """Return before, after and change of im, mm, im_equity, equity, excess and margin ratio."""
+        rows = {
+            name: {
+                "before": float(getattr(self.before, name)),
+                "after": float(getattr(self.after, name)),
+                "change": float(getattr(self.after, name)) - float(getattr(self.before, name)),
+            }
+            for name in _COMPARED
+        }
+        frame = pd.DataFrame.from_dict(rows, orient="index")
+        frame.index.name = f"{self.before.rule} {self.before.variant}, {self.before.numeraire}"
+        return frame
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return both records and the change."""
+        record: dict[str, Any] = jsonable(
+            {"before": self.before.to_dict(), "after": self.after.to_dict(), "change": self.change.to_dict()}
+        )
+        return record
+
+
+def traded(account: Account, trade: Position | Iterable[Position], snapshot: MarketSnapshot) -> Account:
+    """Return the account after a trade at its ``entry_price``, or at the mark without one; no fees.
+
+    Options are paid from the balance of their settlement currency. A future's gain against the mark is
+    booked to cash, also that of a line the trade adds to, so that the trade at the mark leaves equity as it
+    was.
+    """
+    deals = [trade] if isinstance(trade, Position) else list(trade)
+    if not deals or not all(isinstance(deal, Position) for deal in deals):
+        raise ParameterError(
+            f"trade is {trade!r}", "a Position or several of them", "build it with pmkit.instruments.Position"
+        )
+    held = {p.instrument.name: p for p in account.portfolio}
+    cash = dict(account.collateral)
+    for deal in deals:
+        instrument = deal.instrument
+        currency, mark = instrument.settlement_currency, snapshot.mark(instrument).price
+        old = held.get(instrument.name)
+        if isinstance(instrument, Option):
+            paid = mark if deal.entry_price is None else deal.entry_price
+            booked = -deal.qty * instrument.multiplier * paid
+        else:
+            booked = unrealised_pnl(deal, mark) + (0.0 if old is None else unrealised_pnl(old, mark))
+        cash[currency] = cash.get(currency, 0.0) + booked
+        total = deal.qty + (0.0 if old is None else old.qty)
+        held[instrument.name] = Position(instrument=instrument, qty=total)
+    positions = tuple(p for p in held.values() if p.qty != 0.0)
+    portfolio = Portfolio(positions=positions, as_of=account.as_of, name=account.portfolio.name)
+    return Account(
+        portfolio=portfolio,
+        collateral={c: x for c, x in cash.items() if x != 0.0 or c in account.collateral},
+        name=f"{account.name} after the trade",
+        mmp_margin=account.mmp_margin,
+        open_order_margin=account.open_order_margin,
+    )
+
+
+def what_if(
+    account: Account,
+    trade: Position | Iterable[Position],
+    snapshot: MarketSnapshot,
+    rule: str | AnyRule,
+) -> WhatIf:
+    """Return the requirement before and after a trade, and the change, under one rule.
+
+    Parameters
+    ----------
+    account : Account
+    trade : Position or several
+        ``qty`` is what is bought; ``entry_price`` the price of the trade, the mark where it is left out. No
+        fees.
+    snapshot : MarketSnapshot
+    rule : str or rule
+
+    Returns
+    -------
+    WhatIf
+
+    Raises
+    ------
+    ParameterError
+        The trade is not made of positions.
+    PmkitError
+        Whatever the rule raises.
+    """
+    used = make_rule(rule) if isinstance(rule, str) else rule
+    after = traded(account, trade, snapshot)
+    # After first: a rule that keeps its cube then has every contract of both accounts.
+    later = used.requirement(after, snapshot)
+    return WhatIf(before=used.requirement(account, snapshot), after=later)
