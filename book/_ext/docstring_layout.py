@@ -28,14 +28,26 @@ def split_attributes(lines: list[str]) -> list[str]:
     return result
 
 
-def _mend(app: Sphinx, what: str, name: str, found: Any, options: Any, lines: list[str]) -> None:
+def join_colon(lines: list[str]) -> list[str]:
+    """Return the lines of a property; words before a colon, taken for a type, are put back in their place."""
+    types = [line for line in lines if line.startswith(":type: ")]
+    if not types:
+        return lines
+    kept = [line for line in lines if not line.startswith(":type: ")]
+    return [f"{types[0].removeprefix(':type: ')}: {kept[0]}", *kept[1:]]
+
+
+def _before(app: Sphinx, what: str, name: str, found: Any, options: Any, lines: list[str]) -> None:
+    lines[:] = split_attributes(lines)
+
+
+def _after(app: Sphinx, what: str, name: str, found: Any, options: Any, lines: list[str]) -> None:
     if what in ("property", "attribute"):
-        # without an empty first line the words before a colon are taken for a type
-        lines.insert(0, "")
-    else:
-        lines[:] = split_attributes(lines)
+        lines[:] = join_colon(lines)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.connect("autodoc-process-docstring", _mend, priority=400)
+    # the reader of docstrings itself is called at 500
+    app.connect("autodoc-process-docstring", _before, priority=400)
+    app.connect("autodoc-process-docstring", _after, priority=600)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -41,7 +41,7 @@ def print_rows(columns: Sequence[str], rows: Sequence[Row]) -> None:
     """Print the margin table: one column a rule, one line a number, its second reading below it."""
     first = max(len(row.label) for row in rows)
     width = min((WIDTH - first - 3) // max(len(columns), 1) - 2, 36)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("", no_wrap=True)
     for column in columns:
         table.add_column(_wrapped(column, width), justify="right", width=width)

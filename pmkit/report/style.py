@@ -96,7 +96,12 @@ def house_style() -> Iterator[None]:
         (True, True)
     """
     with mpl.rc_context(_SETTINGS):
-        yield
+        try:
+            yield
+        finally:
+            interactive = mpl.is_interactive()
+    # A notebook's backend switches this on with its first figure; switched off, later ones stay unseen.
+    mpl.interactive(interactive)
 
 
 def new_axes(ax: Axes | None, size: tuple[float, float] | None = None) -> Axes:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from pmkit.core.errors import ParameterError, PmkitError
 from pmkit.core.result import Result
-from pmkit.risk.tail import Tail, mean_error, tail_of
+from pmkit.risk.tail import SAME, Tail, mean_error, tail_of
 from pmkit.scenarios.scenario_set import ScenarioSet
 
 __all__ = ["RiskFigure", "expected_shortfall", "value_at_risk"]
@@ -278,6 +278,9 @@ def _frame(tail: Tail, scenarios: ScenarioSet | None) -> pd.DataFrame:
     count = tail.at + 1
     used = tail.weight[:count].copy()
     used[-1] = max(p - float(np.add.reduce(used[:-1])), 0.0)
+    if count > 1 and used[-1] <= SAME:
+        # the worst p ends exactly before the threshold, which then has no part in the mean
+        used, count = used[:-1], count - 1
     numbers = tail.order[:count]
     frame = pd.DataFrame({"scenario": numbers, "pnl": -tail.loss[:count], "share": used / used.sum()})
     if scenarios is not None:

@@ -68,3 +68,14 @@ def test_own_rules_get_other_looks() -> None:
 )
 def test_axis_labels(value: float, text: str) -> None:
     assert thousands(value) == text
+
+
+def test_a_backend_that_becomes_interactive_inside_stays_so() -> None:
+    before = mpl.is_interactive()
+    try:
+        mpl.interactive(False)
+        with house_style():
+            mpl.interactive(True)
+        assert mpl.is_interactive()
+    finally:
+        mpl.interactive(before)

@@ -187,3 +187,11 @@ def test_tail_check_counts_history_and_not_paths() -> None:
     for bad in ({"level": 0.01}, {"min_tail": 1.0, "error_below": 2.0}, {"error_below": -1.0}):
         with pytest.raises(ParameterError, match="error_below"):
             tail_check(with_history(250.0), **{"level": 0.99, **bad})
+
+
+def test_the_tail_holds_only_scenarios_that_enter_the_mean() -> None:
+    figure = expected_shortfall(np.arange(-100.0, 0.0), 0.99)
+    assert figure.tail_scenarios["pnl"].tolist() == [-100.0]
+    figure = expected_shortfall(np.arange(-1000.0, 0.0), 0.99)
+    assert len(figure.tail_scenarios) == 10
+    assert figure.tail_scenarios["share"].tolist() == pytest.approx([0.1] * 10)
