@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from pmkit.core.errors import ParameterError, PmkitError
+from pmkit.core.plotting import new_axes
 from pmkit.core.provenance import Provenance, fingerprint
 from pmkit.core.result import Result
 from pmkit.core.types import FloatArray
@@ -18,6 +19,9 @@ from pmkit.estimation.arch_fit import SCALE, decimal_covariance, decimal_params,
 from pmkit.estimation.checks import checked_returns
 from pmkit.estimation.parameters import PARAMETERS, check_backcast, check_params, check_words, flags_of
 from pmkit.estimation.recursion import filter_variance, simulate_paths, start_variance
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["VolatilityModel", "fit_volatility"]
 
@@ -226,6 +230,18 @@ class VolatilityModel(Result):
             raise PmkitError(
                 f"residuals are off by {worst:g}", "mu + sigma z = return", "report this as a bug"
             )
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Return axes with the conditional volatility, per cent a year, over the sample."""
+        axes = new_axes(ax)
+        sigma = self.annual_sigma
+        axes.plot(sigma.index.to_numpy(), 100.0 * sigma.to_numpy())
+        axes.set(
+            xlabel="date",
+            ylabel="conditional volatility, % a year",
+            title=f"{self.model}-{self.dist}, {self.status}",
+        )
+        return axes
 
     def summary(self) -> pd.DataFrame:
         """Return one row a parameter: value and standard error; then persistence, volatilities and status."""

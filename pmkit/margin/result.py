@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pandas as pd
 
 from pmkit.core.errors import PmkitError
+from pmkit.core.plotting import new_axes
 from pmkit.core.provenance import Provenance
 from pmkit.core.result import Result, jsonable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Basis", "MarginResult", "Origin", "Step", "WorstScenario"]
 
@@ -201,6 +205,17 @@ class MarginResult(Result):
         flat["worst_scenario"] = self.worst_scenario.name
         flat["worst_pnl"] = self.worst_scenario.pnl
         return pd.DataFrame({"value": flat})
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Return axes with worst loss, add-ons, IM, MM and equity as bars in the numeraire."""
+        axes = new_axes(ax)
+        worst = 0.0 if math.isnan(self.worst_scenario.pnl) else max(-self.worst_scenario.pnl, 0.0)
+        bars = {"worst scenario": worst, **self.addons, "IM": self.im, "MM": self.mm, "equity": self.equity}
+        axes.barh(list(bars), list(bars.values()))
+        axes.invert_yaxis()
+        title = f"{self.account} under {self.rule} {self.variant}".strip()
+        axes.set(xlabel=self.numeraire, title=title)
+        return axes
 
     def summary(self) -> pd.DataFrame:
         """Return one row: im, mm, im_equity, equity, excess, ratio and status in the numeraire."""

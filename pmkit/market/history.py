@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
 from pmkit.core.errors import DataGapError, LookAheadError, ParameterError
+from pmkit.core.plotting import new_axes
 from pmkit.core.provenance import Provenance, fingerprint
 from pmkit.core.result import Result
 from pmkit.market.history_file import PERIODS, Calendar, as_day, find_gaps, read_prices
 from pmkit.market.tables import Cells, cells_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["PriceHistory", "load_history"]
 
@@ -259,6 +263,17 @@ class PriceHistory(Result):
     # -- display --------------------------------------------------------------------------------------------
     def __len__(self) -> int:
         return len(self.prices)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Return axes with the prices of every asset, first price = 1, on a log scale."""
+        axes = new_axes(ax)
+        for name, price in self.prices.items():
+            known = price.dropna()
+            axes.plot(known.index.to_numpy(), (known / known.iloc[0]).to_numpy(), label=str(name))
+        axes.set_yscale("log")
+        axes.set(xlabel="date", ylabel="price / first price", title=f"{self.source}, daily prices")
+        axes.legend(ncols=2)
+        return axes
 
     def summary(self) -> pd.DataFrame:
         """Return one row per asset: first and last date with a price, counts, lowest and highest close."""

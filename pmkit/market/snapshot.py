@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
 from pmkit.core.errors import ConventionError, DataGapError, SchemaError
+from pmkit.core.plotting import new_axes
 from pmkit.core.protocols import VolSurface
 from pmkit.core.provenance import Provenance, fingerprint
 from pmkit.core.result import Result
 from pmkit.core.time import days_between, parse_utc, year_fraction
 from pmkit.instruments.contracts import Future, Instrument, Option, Perpetual, Spot
 from pmkit.pricing import black76, black76_inverse
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["ForwardQuote", "Mark", "MarketSnapshot", "UnderlyingMarket"]
 
@@ -295,6 +299,21 @@ class MarketSnapshot(Result):
             for m in self.underlyings.values()
         ]
         return fingerprint(self.as_of.isoformat(), parts)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Return axes with the at-the-money vol of every expiry against its days, one line an underlying."""
+        axes = new_axes(ax)
+        frame = self.to_frame()
+        for name, rows in frame.groupby("underlying", sort=False):
+            axes.plot(rows["days"].to_numpy(), 100.0 * rows["atm_iv"].to_numpy(), marker="o", label=str(name))
+        axes.set_xscale("log")
+        axes.set(
+            xlabel="days to expiry",
+            ylabel="at-the-money implied vol, % a year",
+            title=f"{self.source}, {self.as_of:%Y-%m-%d %H:%M} UTC",
+        )
+        axes.legend()
+        return axes
 
     def summary(self) -> pd.DataFrame:
         """Return one row per underlying: spot, expiries, options with an own vol, 30-day ATM vol."""

@@ -13,9 +13,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from pmkit.core.errors import DataGapError, ParameterError
+from pmkit.core.plotting import new_axes
 from pmkit.margin.result import MarginResult
 from pmkit.market import MarketSnapshot
-from pmkit.report.style import INK, MUTED, USD_AXIS, house_style, new_axes, rule_look
+from pmkit.report.style import INK, MUTED, USD_AXIS, house_style, rule_look
 from pmkit.report.tables import amount, rule_title, usd_per_unit
 
 if TYPE_CHECKING:

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from pmkit.core.errors import DataGapError, ParameterError
+from pmkit.core.plotting import new_axes
 from pmkit.core.types import Dynamics, FloatArray
 from pmkit.instruments import Future, Option, Portfolio
 from pmkit.margin.account import STABLECOINS, Account
 from pmkit.market import MarketSnapshot
-from pmkit.report.style import BLUE, INK, MUTED, ORANGE, USD_AXIS, house_style, new_axes
+from pmkit.report.style import BLUE, INK, MUTED, ORANGE, USD_AXIS, house_style
 from pmkit.risk import revalue
 from pmkit.scenarios import Factor, ScenarioSet, grid
 

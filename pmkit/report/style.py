@@ -10,7 +10,7 @@ import matplotlib as mpl
 from matplotlib.ticker import FuncFormatter
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    pass
 
 __all__ = [
     "BLUE",
@@ -20,7 +20,6 @@ __all__ = [
     "USD_AXIS",
     "Look",
     "house_style",
-    "new_axes",
     "rule_look",
     "thousands",
 ]
@@ -102,15 +101,6 @@ def house_style() -> Iterator[None]:
             interactive = mpl.is_interactive()
     # A notebook's backend switches this on with its first figure; switched off, later ones stay unseen.
     mpl.interactive(interactive)
-
-
-def new_axes(ax: Axes | None, size: tuple[float, float] | None = None) -> Axes:
-    """Return ``ax``, or the axes of a new figure of ``size`` inches (7.2 by 4.2 by default)."""
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(figsize=size)[1]
 
 
 def rule_look(rule: str, position: int = 0) -> Look:

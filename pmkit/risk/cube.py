@@ -5,17 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from pmkit.core.errors import ConventionError, DataGapError, PmkitError
+from pmkit.core.plotting import new_axes
 from pmkit.core.provenance import Provenance
 from pmkit.core.result import Result
 from pmkit.core.types import FloatArray, IntArray
 from pmkit.instruments import Instrument, Portfolio, Spot
 from pmkit.pricing import combine
 from pmkit.scenarios.scenario_set import ScenarioSet
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["STABLECOINS", "PnLCube"]
 
@@ -214,6 +219,17 @@ class PnLCube(Result):
                     "agreement",
                     "report this as a bug",
                 )
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Return axes with the range of unit profit of every instrument, worst to best scenario, in USD."""
+        axes = new_axes(ax)
+        names = [i.name for i in self.instruments]
+        worst, best = self.unit_usd.min(axis=1), self.unit_usd.max(axis=1)
+        axes.barh(names, best - worst, left=worst)
+        axes.axvline(0.0, color="black", linewidth=0.8)
+        axes.invert_yaxis()
+        axes.set(xlabel="profit of one contract, USD", title=f"{self.scenarios.name}: worst to best scenario")
+        return axes
 
     def summary(self) -> pd.DataFrame:
         """Return one row an instrument: present value, and mean, worst and best unit profit in USD."""

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from pmkit.core.errors import ParameterError, PmkitError
+from pmkit.core.plotting import new_axes
 from pmkit.core.result import Result
 from pmkit.risk.tail import SAME, Tail, mean_error, tail_of
 from pmkit.scenarios.scenario_set import ScenarioSet
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["RiskFigure", "expected_shortfall", "value_at_risk"]
 
@@ -97,6 +101,17 @@ class RiskFigure(Result):
         total = float(self.tail_scenarios["share"].sum())
         if abs(total - 1.0) > 1e-9:
             raise PmkitError(f"tail shares sum to {total}", "1", "report this as a bug")
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Return axes with the losses of the tail scenarios, worst first, and the figure as a line."""
+        axes = new_axes(ax)
+        losses = -self.tail_scenarios["pnl"].to_numpy()
+        axes.plot(np.arange(1, losses.size + 1), losses, marker=".", linestyle="none", label="tail scenarios")
+        label = f"{self.measure} {self.level:.4g}"
+        axes.axhline(self.value, color="black", linestyle="--", label=label)
+        axes.set(xlabel="scenario, worst first", ylabel="loss", title=f"{label}: {self.estimator}")
+        axes.legend()
+        return axes
 
     def summary(self) -> pd.DataFrame:
         """Return one row a property."""

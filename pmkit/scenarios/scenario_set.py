@@ -6,15 +6,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from pmkit.core.errors import ConventionError, ParameterError
+from pmkit.core.plotting import new_axes
 from pmkit.core.provenance import Provenance, fingerprint
 from pmkit.core.result import Result
 from pmkit.core.types import Dynamics, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Factor", "FactorKind", "ScenarioSet", "TermScaling"]
 
@@ -239,6 +243,25 @@ class ScenarioSet(Result):
         if self.labels is not None:
             frame.insert(0, "scenario", list(self.labels))
         return frame
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Return axes with the vol move against the spot move of the first underlying, a point a scenario."""
+        axes = new_axes(ax)
+        names = self.underlyings
+        if not names:
+            raise ParameterError(
+                f"{self.name!r} moves no spot", "a spot factor", "plot a column of to_frame()"
+            )
+        vol = self.column("vol", names[0])
+        scale = np.zeros(len(self)) if vol is None else vol
+        shown = 100.0 * (np.expm1(scale) if self.vol_unit == "log" else scale)
+        axes.plot(100.0 * (self.spot_multiplier(names[0]) - 1.0), shown, ".", markersize=2.0, alpha=0.5)
+        axes.set(
+            xlabel=f"move of {names[0]} over {self.horizon_days:g} days, %",
+            ylabel=f"move of {self.vol_term.reference_days:g}-day vol, %",
+            title=f"{self.name}: {len(self):,} scenarios",
+        )
+        return axes
 
     def summary(self) -> pd.DataFrame:
         """Return one row a factor: unit, mean, sd, 1 % and 99 % quantile, minimum and maximum."""

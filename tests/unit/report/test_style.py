@@ -8,7 +8,8 @@ import matplotlib as mpl
 import pytest
 from matplotlib.colors import to_rgb
 
-from pmkit.report.style import house_style, new_axes, rule_look, thousands
+from pmkit.core.plotting import new_axes
+from pmkit.report.style import house_style, rule_look, thousands
 
 RULES = ("es-fhs", "var-hs", "deribit-pm", "deribit-standard")
 
