@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, overload
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,13 @@ import pandas as pd
 from pmkit.core.errors import DataGapError, ParameterError
 from pmkit.core.status import Status
 from pmkit.core.time import parse_utc, year_fraction
+from pmkit.core.types import FloatArray
 from pmkit.market.quotes import Quotes
 from pmkit.pricing import implied_vol
 from pmkit.surface.forwards import ForwardCurve, forward_curve
 from pmkit.surface.smile import LinearSurface, SmileSlice
+from pmkit.surface.svi_fit import SVI_MIN_POINTS, fit_svi
+from pmkit.surface.svi_surface import SviSlice, SviSurface
 
 __all__ = ["MIN_POINTS", "OwnVols", "fit", "own_vols"]
 
@@ -83,10 +87,10 @@ def own_vols(quotes: Quotes, curve: ForwardCurve) -> OwnVols:
     return OwnVols(frame=table[good], ledger=tuple(ledger))
 
 
-def _slice(expiry: pd.Timestamp, vols: pd.DataFrame) -> SmileSlice:
-    """Return the slice through the out-of-the-money vols; near the money through the tighter side."""
+def _chosen(vols: pd.DataFrame) -> pd.DataFrame:
+    """Return the out-of-the-money options of an expiry, near the money the tighter side, by strike."""
     vols = vols.sort_values(["strike", "is_call"], kind="stable")
-    forward, tau = float(vols["forward"].iloc[0]), float(vols["tau"].iloc[0])
+    tau = float(vols["tau"].iloc[0])
     outside = np.where(vols["is_call"], vols["k"] >= 0.0, vols["k"] <= 0.0)
     nearest = vols.iloc[int(np.argmin(np.abs(vols["k"].to_numpy())))]
     reach = _NEAR_THE_MONEY * float(nearest["iv"]) * np.sqrt(tau)
@@ -94,11 +98,16 @@ def _slice(expiry: pd.Timestamp, vols: pd.DataFrame) -> SmileSlice:
     # vega of call and put agree, so the narrower coin spread is the narrower vol spread
     order = np.where(near, vols["spread"], np.where(outside, 0.0, np.inf))
     chosen = vols.assign(order=order, itm=~outside).query("order < inf")
-    chosen = chosen.sort_values(["strike", "order", "itm"], kind="stable").drop_duplicates("strike")
+    return chosen.sort_values(["strike", "order", "itm"], kind="stable").drop_duplicates("strike")
+
+
+def _slice(expiry: pd.Timestamp, chosen: pd.DataFrame) -> SmileSlice:
+    """Return the slice through the chosen options."""
+    tau = float(chosen["tau"].iloc[0])
     return SmileSlice(
         expiry=expiry,
         tau=tau,
-        forward=forward,
+        forward=float(chosen["forward"].iloc[0]),
         k=chosen["k"].to_numpy(dtype=np.float64, copy=True),
         w=(chosen["iv"] ** 2 * tau).to_numpy(dtype=np.float64, copy=True),
         instruments=tuple(chosen["instrument"]),
@@ -109,7 +118,7 @@ def _linear(vols: OwnVols, curve: ForwardCurve) -> LinearSurface:
     slices, left_out = [], {}
     for expiry in curve.quotes:
         here = vols.frame[vols.frame["expiry"] == expiry]
-        one = _slice(expiry, here) if len(here) else None
+        one = _slice(expiry, _chosen(here)) if len(here) else None
         if one is None or one.k.size < MIN_POINTS:
             points = 0 if one is None else one.k.size
             left_out[expiry] = f"{points} usable out-of-the-money options, {MIN_POINTS} are needed"
@@ -118,7 +127,88 @@ def _linear(vols: OwnVols, curve: ForwardCurve) -> LinearSurface:
     return LinearSurface(slices=tuple(slices), curve=curve, left_out=left_out)
 
 
-_MODELS: dict[str, Callable[[OwnVols, ForwardCurve], LinearSurface]] = {"linear": _linear}
+def _error_bars(chosen: pd.DataFrame) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return error bars, bids and asks in total variance.
+
+    The bar is half the spread over vega; a spread narrower than a tenth of the median counts as that much. A
+    bid below the intrinsic value is total variance 0, an ask without a vol is infinite.
+    """
+    iv, tau, k = (chosen[c].to_numpy(dtype=np.float64) for c in ("iv", "tau", "k"))
+    spread, mid = (chosen[c].to_numpy(dtype=np.float64) for c in ("spread", "mid"))
+    sd = iv * np.sqrt(tau)
+    d1 = -k / sd + 0.5 * sd
+    vega = np.exp(-0.5 * d1 * d1) / np.sqrt(2.0 * np.pi)
+    wide = spread[spread > 0.0]
+    floored = np.maximum(spread, 0.1 * float(np.median(wide)) if wide.size else 1.0)
+    ends = []
+    for price, missing in ((mid - 0.5 * spread, 0.0), (mid + 0.5 * spread, np.inf)):
+        vol, status = implied_vol(
+            price, chosen["forward"].to_numpy(), chosen["strike"].to_numpy(), tau,
+            is_call=chosen["is_call"].to_numpy(dtype=bool), return_status=True, settlement="inverse",
+        )  # fmt: skip
+        ends.append(np.where(status == Status.OK, vol**2 * tau, missing))
+    return sd * floored / np.maximum(vega, 1e-300), ends[0], ends[1]
+
+
+def _svi(vols: OwnVols, curve: ForwardCurve) -> SviSurface:
+    slices, left_out, statuses = [], {}, {}
+    for expiry in curve.quotes:
+        here = vols.frame[vols.frame["expiry"] == expiry]
+        if not len(here):
+            left_out[expiry] = f"0 usable out-of-the-money options, {SVI_MIN_POINTS} are needed"
+            statuses[expiry] = "too_few_points"
+            continue
+        chosen = _chosen(here)
+        quotes = _slice(expiry, chosen)
+        error, bid, ask = _error_bars(chosen)
+        fitted = fit_svi(quotes.k, quotes.w, error, w_bid=bid, w_ask=ask)
+        if fitted.usable and fitted.svi is not None:
+            slices.append(SviSlice(quotes=quotes, svi=fitted.svi, fit=fitted))
+        else:
+            left_out[expiry], statuses[expiry] = fitted.detail, fitted.status
+    return SviSurface(slices=tuple(slices), curve=curve, left_out=left_out, left_out_status=statuses)
+
+
+_MODELS: dict[str, Callable[[OwnVols, ForwardCurve], LinearSurface | SviSurface]] = {
+    "linear": _linear,
+    "svi": _svi,
+}
+
+
+@overload
+def fit(
+    quotes: Quotes,
+    model: Literal["linear"] = "linear",
+    *,
+    underlying: str | None = None,
+    as_of: str | pd.Timestamp | None = None,
+    curve: ForwardCurve | None = None,
+    vols: OwnVols | None = None,
+) -> LinearSurface: ...
+
+
+@overload
+def fit(
+    quotes: Quotes,
+    model: Literal["svi"],
+    *,
+    underlying: str | None = None,
+    as_of: str | pd.Timestamp | None = None,
+    curve: ForwardCurve | None = None,
+    vols: OwnVols | None = None,
+) -> SviSurface: ...
+
+
+@overload
+def fit(
+    quotes: Quotes,
+    model: str,
+    *,
+    underlying: str | None = None,
+    as_of: str | pd.Timestamp | None = None,
+    curve: ForwardCurve | None = None,
+    vols: OwnVols | None = None,
+) -> LinearSurface | SviSurface: ...
 
 
 def fit(
@@ -129,16 +219,17 @@ def fit(
     as_of: str | pd.Timestamp | None = None,
     curve: ForwardCurve | None = None,
     vols: OwnVols | None = None,
-) -> LinearSurface:
+) -> LinearSurface | SviSurface:
     """Return the surface of total variance through the option quotes of one underlying.
 
-    The model ``"linear"`` passes through its quotes as they are: absence of static arbitrage is **not**
-    guaranteed, neither between strikes nor between expiries.
+    The model ``"linear"`` passes through its quotes as they are; ``"svi"`` fits raw SVI to each expiry alone,
+    weighted by vega over spread. Absence of static arbitrage is **not** guaranteed by either, neither between
+    strikes nor between expiries; :meth:`SviSurface.arbitrage` says where there is some.
 
     Parameters
     ----------
     quotes : Quotes
-    model : {"linear"}
+    model : {"linear", "svi"}
     underlying : str, optional
         Needed only where the quotes hold several.
     as_of : str or Timestamp, optional
@@ -151,7 +242,7 @@ def fit(
     ParameterError
         Unknown model, or several underlyings and none named.
     DataGapError
-        Unknown underlying, no perpetual, or no expiry with three usable options.
+        Unknown underlying, no perpetual, or no expiry with three usable options (``"svi"``: five).
 
     Examples
     --------

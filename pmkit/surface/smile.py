@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pmkit.core.errors import DataGapError, ParameterError
+from pmkit.core.errors import ParameterError
 from pmkit.core.provenance import fingerprint
-from pmkit.core.result import Result
 from pmkit.core.types import FloatArray
 from pmkit.surface.forwards import ForwardCurve
+from pmkit.surface.sliced import SlicedSurface
 
 __all__ = ["LinearSurface", "SmileSlice"]
 
@@ -82,7 +82,7 @@ class SmileSlice:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class LinearSurface(Result):
+class LinearSurface(SlicedSurface[SmileSlice]):
     """Total variance of one underlying, linear between quotes; it may admit static arbitrage.
 
     Between the strikes of an expiry ``w`` is linear in k; beyond the lowest and highest quoted strike the
@@ -111,132 +111,6 @@ class LinearSurface(Result):
     curve: ForwardCurve
     left_out: Mapping[pd.Timestamp, str] = field(default_factory=dict)
     model: str = "linear"
-
-    def __post_init__(self) -> None:
-        if not self.slices:
-            raise DataGapError(
-                f"no expiry of {self.curve.underlying} has enough quotes for a surface",
-                "at least one expiry with three usable options",
-                "load a fuller chain",
-            )
-        if not (np.diff(self.taus) > 0.0).all():
-            raise ParameterError(
-                "slices are not ascending in time", "each expiry once, earliest first", "sort the slices"
-            )
-
-    @property
-    def taus(self) -> FloatArray:
-        """Times to expiry of the slices, years."""
-        return np.array([s.tau for s in self.slices])
-
-    # -- values ---------------------------------------------------------------------------------------------
-    def w(self, k: npt.ArrayLike, tau: npt.ArrayLike) -> FloatArray:
-        """Return total variance iv²·tau; arguments broadcast, NaN gives NaN.
-
-        Parameters
-        ----------
-        k : array_like
-            ln(K/F).
-        tau : array_like
-            Years of 365 days, 0 or more; 0 gives 0.
-
-        Raises
-        ------
-        ParameterError
-            A negative time.
-
-        Notes
-        -----
-        About 30 ns a point on an expiry of the surface, twice that between two.
-        """
-        moneyness, years = np.asarray(k, dtype=np.float64), np.asarray(tau, dtype=np.float64)
-        if (years < 0.0).any():
-            raise ParameterError(
-                f"tau is {float(np.min(years)):g} years",
-                "0 or more",
-                "drop what has expired",
-            )
-        if years.ndim == 0:
-            return self._at_one_time(moneyness, float(years))
-        moneyness, years = np.broadcast_arrays(moneyness, years)
-        out = np.empty(years.shape)
-        distinct, which = np.unique(years, return_inverse=True)
-        which = which.reshape(years.shape)
-        if distinct.size <= 64:
-            for index, one in enumerate(distinct):
-                chosen = which == index
-                out[chosen] = self._at_one_time(moneyness[chosen], float(one))
-            return out
-        return self._between(moneyness, years)
-
-    def _at_one_time(self, k: FloatArray, tau: float) -> FloatArray:
-        if np.isnan(tau):
-            return np.full(k.shape, np.nan)
-        taus = self.taus
-        upper = int(np.searchsorted(taus, tau))
-        for near in (upper - 1, upper):
-            # an expiry's own time may differ in the last digits by the way it was computed
-            if 0 <= near < taus.size and abs(taus[near] - tau) <= 1e-12 * tau:
-                return self.slices[near].at(k)
-        if upper == 0 or upper == taus.size:
-            edge = self.slices[0 if upper == 0 else -1]
-            return np.asarray(edge.at(k) * (tau / edge.tau))
-        first, second = self.slices[upper - 1], self.slices[upper]
-        share = (tau - first.tau) / (second.tau - first.tau)
-        return np.asarray(first.at(k) * (1.0 - share) + second.at(k) * share)
-
-    def _between(self, k: FloatArray, years: FloatArray) -> FloatArray:
-        """Return total variance where times are many: one pass per pair of expiries."""
-        taus, out = self.taus, np.full(years.shape, np.nan)
-        segment = np.searchsorted(taus, years)
-        for index in np.unique(segment[np.isfinite(years)]):
-            chosen = (segment == index) & np.isfinite(years)
-            k_here, tau_here = k[chosen], years[chosen]
-            if index == 0 or index == taus.size:
-                edge = self.slices[0 if index == 0 else -1]
-                out[chosen] = edge.at(k_here) * (tau_here / edge.tau)
-                continue
-            first, second = self.slices[index - 1], self.slices[index]
-            share = (tau_here - first.tau) / (second.tau - first.tau)
-            out[chosen] = first.at(k_here) * (1.0 - share) + second.at(k_here) * share
-        return out
-
-    def iv(self, strike: npt.ArrayLike, tau: npt.ArrayLike) -> FloatArray:
-        """Return annualised implied vol (decimal) at strikes in USD; arguments broadcast, NaN gives NaN.
-
-        Raises
-        ------
-        ParameterError
-            A strike or a time that is not positive.
-        """
-        strikes, years = np.asarray(strike, dtype=np.float64), np.asarray(tau, dtype=np.float64)
-        for what, values, unit in (("strike", strikes, "USD"), ("tau", years, "years")):
-            if (values <= 0.0).any():
-                raise ParameterError(
-                    f"{what} is {float(np.min(values)):g} {unit}", "a positive number", "correct the argument"
-                )
-        k = np.log(strikes / self.curve.at(years))
-        return np.asarray(np.sqrt(self.w(k, years) / years))
-
-    def slice(self, expiry: str | pd.Timestamp) -> SmileSlice:
-        """Return the points of an expiry (an instant, or a date).
-
-        Raises
-        ------
-        DataGapError
-            The surface has no such expiry, or it was left out.
-        """
-        stamp = pd.Timestamp(expiry)
-        stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
-        for one in self.slices:
-            if one.expiry == stamp or (stamp == stamp.normalize() and one.expiry.normalize() == stamp):
-                return one
-        why = [f" ({text})" for e, text in self.left_out.items() if stamp in (e, e.normalize())]
-        raise DataGapError(
-            f"no slice at {stamp.date()}{''.join(why)}",
-            f"one of {', '.join(s.expiry.date().isoformat() for s in self.slices)}",
-            "choose one of these",
-        )
 
     # -- display --------------------------------------------------------------------------------------------
     @property
