@@ -18,7 +18,7 @@ from pmkit.backtest.vol_path import VolPath, simulate_vol_path
 from pmkit.backtest.walk_notes import conventions, fit_warnings, hindsight, thin_tails
 from pmkit.backtest.walk_result import BacktestResult, refit_frame
 from pmkit.backtest.walk_settings import check_settings, walk_positions
-from pmkit.core.errors import DataGapError, SchemaError
+from pmkit.core.errors import ConventionError, DataGapError, SchemaError
 from pmkit.core.provenance import Provenance
 from pmkit.core.random import stream
 from pmkit.core.types import FloatArray
@@ -141,6 +141,12 @@ def walk_forward(
     settings = check_settings(
         horizon, window, refit_every, level, es_level, n_paths, seed, margin_scale, shift
     )
+    if not isinstance(book, (str, ConstantBook)) and not callable(book):
+        raise ConventionError(
+            f"the book is a {type(book).__name__}",
+            "a ConstantBook, the name of a preset, or a callable",
+            "positions expire: describe them by maturity with ConstantBook.from_legs, or take a preset",
+        )
     if isinstance(book, str):
         book = ConstantBook.preset(book)
     if not isinstance(history, PriceHistory):

@@ -14,6 +14,8 @@ __all__ = [
     "HistoryEndsWarning",
     "LookAheadError",
     "LotWarning",
+    "MarkSourceWarning",
+    "ObligationWarning",
     "OptionalDependencyError",
     "ParameterError",
     "PmkitError",
@@ -21,7 +23,9 @@ __all__ = [
     "RuleVersionError",
     "SchemaError",
     "SmallSampleWarning",
+    "StaleAccountWarning",
     "StaleParametersWarning",
+    "SuspectPriceWarning",
     "ThinTailError",
     "ThinTailWarning",
 ]
@@ -121,6 +125,22 @@ class HistoryEndsWarning(PmkitWarning):
 
 class LotWarning(PmkitWarning):
     """A quantity is not a whole number of lots of its contract."""
+
+
+class MarkSourceWarning(PmkitWarning):
+    """A contract that is held has no usable quote of its own, so its mark comes from elsewhere."""
+
+
+class ObligationWarning(PmkitWarning):
+    """An obligation of the account is no part of the rule that was asked."""
+
+
+class StaleAccountWarning(PmkitWarning):
+    """The positions were recorded long before the market they are judged by."""
+
+
+class SuspectPriceWarning(PmkitWarning):
+    """A price looks like an error of the source, but could be real."""
 
 
 class SmallSampleWarning(PmkitWarning):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,10 @@ def parse_utc(
     plain_date = isinstance(value, date) and not isinstance(value, datetime)
     if isinstance(value, str):
         text = value.strip()
-        plain_date = len(text) == 10 and text[4:5] == "-" and text[7:8] == "-"
+        # a time without its date, or a date in another order, would be read by today or by a guess
+        if text and not re.match(r"\d{4}-\d{2}-\d{2}(?:$|[T ])", text):
+            raise refuse(f"{value!r} is not an instant")
+        plain_date = len(text) == 10
         try:
             stamp = pd.Timestamp(text) if text else pd.NaT
         except (ValueError, OverflowError):

@@ -6,7 +6,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,12 @@ from pmkit.core.errors import LotWarning, SchemaError
 from pmkit.core.result import Result
 from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Future, Instrument, Option
-from pmkit.instruments.table import AccountTable, read_account_csv, read_account_rows
+from pmkit.instruments.table import LARGEST_QTY, AccountTable, read_account_csv, read_account_rows
 
 __all__ = ["Portfolio", "Position"]
+
+#: columns of a frame that follow from the instrument
+_DESCRIBED = ("kind", "underlying", "settlement", "expiry", "strike")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,10 +37,10 @@ class Position:
     entry_price: float | None = None
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.qty):
+        if isinstance(self.qty, bool) or not math.isfinite(self.qty) or abs(self.qty) > LARGEST_QTY:
             raise SchemaError(
                 f"qty of {self.instrument.name} is {self.qty!r}",
-                "a finite number of contracts",
+                f"a number of contracts up to {LARGEST_QTY:g} in size",
                 "correct the quantity",
             )
 
@@ -55,6 +58,10 @@ class Portfolio(Result):
         Label in tables.
     skipped : int
         Collateral rows of the source that belong to :class:`pmkit.Account` and are not held here.
+    source : str or None
+        File or table that the positions were read from, for messages.
+    rows : mapping of str to int
+        Row of each instrument and collateral currency in the source, for messages.
 
     Examples
     --------
@@ -68,6 +75,8 @@ class Portfolio(Result):
     as_of: pd.Timestamp
     name: str = "portfolio"
     skipped: int = 0
+    source: str | None = field(default=None, compare=False)
+    rows: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         names = [p.instrument.name for p in self.positions]
@@ -94,7 +103,14 @@ class Portfolio(Result):
     def from_table(cls, table: AccountTable, name: str) -> Portfolio:
         """Return the positions of a checked account table."""
         held = tuple(Position(instrument=i, qty=q, entry_price=e) for i, q, e in table.positions)
-        return cls(positions=held, as_of=table.as_of, name=name, skipped=len(table.collateral))
+        return cls(
+            positions=held,
+            as_of=table.as_of,
+            name=name,
+            skipped=len(table.collateral),
+            source=table.source,
+            rows=dict(table.rows),
+        )
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike[str]) -> Portfolio:
@@ -107,7 +123,8 @@ class Portfolio(Result):
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame, name: str = "portfolio") -> Portfolio:
-        """Return the positions of a frame with the columns of an account CSV."""
+        """Return the positions of a frame with the columns of an account CSV, or of :meth:`to_frame`."""
+        frame = frame.drop(columns=[c for c in _DESCRIBED if c in frame])
         return cls.from_records(frame.to_dict(orient="records"), name=name)
 
     @classmethod
@@ -152,16 +169,23 @@ class Portfolio(Result):
         with warnings.catch_warnings():
             # the whole portfolio has given the warning already
             warnings.simplefilter("ignore", LotWarning)
-            return Portfolio(positions=held, as_of=self.as_of, name=f"{self.name} {underlying}")
+            return replace(self, positions=held, name=f"{self.name} {underlying}")
 
     def with_positions(self, positions: Iterable[Position]) -> Portfolio:
         """Return a portfolio with ``positions`` instead, same instant and name."""
-        return Portfolio(positions=tuple(positions), as_of=self.as_of, name=self.name)
+        return replace(self, positions=tuple(positions))
+
+    def place(self, name: str, column: str = "instrument") -> dict[str, Any]:
+        """Return where an instrument or collateral currency was read, as arguments of an error."""
+        if name not in self.rows:
+            return {}
+        return {"file": self.source, "row": self.rows[name], "column": column}
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row per position with its conventions, quantity and entry price."""
+        """Return one row per position in the columns of an account CSV, with the contract's conventions."""
         rows = [
             {
+                "type": "position",
                 "instrument": p.instrument.name,
                 "kind": p.instrument.kind,
                 "underlying": p.instrument.underlying,
@@ -170,10 +194,11 @@ class Portfolio(Result):
                 "strike": getattr(p.instrument, "strike", math.nan),
                 "qty": p.qty,
                 "entry_price": math.nan if p.entry_price is None else p.entry_price,
+                "as_of": self.as_of.isoformat(),
             }
             for p in self.positions
         ]
-        columns = ["instrument", "kind", "underlying", "settlement", "expiry", "strike", "qty", "entry_price"]
+        columns = ["type", "instrument", *_DESCRIBED, "qty", "entry_price", "as_of"]
         return pd.DataFrame(rows, columns=columns)
 
     def summary(self) -> pd.DataFrame:

@@ -22,24 +22,28 @@ __all__ = ["COLUMNS", "AccountTable", "read_account_csv", "read_account_rows"]
 
 COLUMNS = ("type", "instrument", "qty", "entry_price", "as_of")
 _REQUIRED = ("type", "instrument", "qty", "as_of")
+#: Beyond any open interest; larger numbers are slips, and their squares leave the range of a double.
+LARGEST_QTY = 1e12
 
 
 @dataclass(frozen=True, kw_only=True)
 class AccountTable:
-    """Checked content of an account table: position rows, collateral amounts and the common instant."""
+    """Checked content of an account table: positions, collateral, the common instant, and their rows."""
 
     source: str
     as_of: pd.Timestamp
     positions: tuple[tuple[Instrument, float, float | None], ...]
     collateral: Mapping[str, float]
+    rows: Mapping[str, int]
 
 
 def _number(text: Any, source: str, row: int, column: str, unit: str) -> float:
     try:
-        value = float(text)
+        # float() would take True for 1 and 1_000 for a thousand
+        value = math.nan if isinstance(text, bool) or "_" in str(text) else float(text)
     except (TypeError, ValueError):
         value = math.nan
-    if not math.isfinite(value):
+    if not math.isfinite(value) or abs(value) > LARGEST_QTY:
         raise SchemaError(
             f"found {text!r}",
             f"a finite number of {unit}",
@@ -197,7 +201,13 @@ def read_account_rows(rows: Iterable[Mapping[str, Any]], *, source: str, first_r
             "add the positions",
             file=source,
         )
-    return AccountTable(source=source, as_of=as_of, positions=tuple(positions), collateral=collateral)
+    return AccountTable(
+        source=source,
+        as_of=as_of,
+        positions=tuple(positions),
+        collateral=collateral,
+        rows={name: row for (_, name), row in seen.items()},
+    )
 
 
 def read_account_csv(path: str | os.PathLike[str]) -> AccountTable:

@@ -115,9 +115,27 @@ class Account(Result):
                 f" of {self.as_of.isoformat()}",
                 "a snapshot from the account's instant or later",
                 "load a newer snapshot, or the account as it was then",
+                file=self.portfolio.source,
+                column="as_of" if self.portfolio.source else None,
             )
         for instrument in self.portfolio.instruments:
-            snapshot.check_tradable(instrument)
+            try:
+                snapshot.check_tradable(instrument)
+            except SchemaError as error:
+                place = self.portfolio.place(instrument.name)
+                raise SchemaError(error.found, error.expected, error.remedy, **place) from None
+        for position in self.portfolio:
+            if position.entry_price is None or isinstance(position.instrument, Option):
+                continue
+            mark = snapshot.mark(position.instrument).price
+            if not 0.1 <= position.entry_price / mark <= 10.0:
+                raise ConventionError(
+                    f"entry_price of {position.instrument.name} in account {self.name!r} is"
+                    f" {position.entry_price:g} against a mark of {mark:g} USD",
+                    "a futures price in USD within a factor of ten of the mark",
+                    "correct the entry price, or its unit",
+                    **self.portfolio.place(position.instrument.name, "entry_price"),
+                )
 
     def price(self, currency: str, snapshot: MarketSnapshot) -> float:
         """Return USD per unit of a currency: 1 for stablecoins, the index for coins."""
@@ -128,6 +146,7 @@ class Account(Result):
                 f"collateral currency {currency!r} has no price in snapshot {snapshot.source}",
                 f"one of {', '.join((*STABLECOINS, *snapshot.underlyings))}",
                 "remove it, or load a snapshot that prices it",
+                **self.portfolio.place(currency),
             )
         return snapshot.spot(currency)
 

@@ -10,8 +10,15 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from pmkit.core.errors import DataGapError, ParameterError, PmkitWarning
+from pmkit.core.errors import (
+    DataGapError,
+    MarkSourceWarning,
+    ParameterError,
+    PmkitWarning,
+    StaleAccountWarning,
+)
 from pmkit.core.provenance import Provenance, fingerprint
+from pmkit.core.time import days_between
 from pmkit.margin.account import Account
 from pmkit.margin.parameters import ParameterSet, Stale, load_parameter_sets, select_set
 from pmkit.margin.result import Origin
@@ -63,8 +70,30 @@ def check_account(account: Account, snapshot: MarketSnapshot) -> None:
     account.check_against(snapshot)
     for instrument in account.instruments:
         snapshot.mark(instrument)
+    _warn_of_age(account, snapshot)
+    _warn_of_marks(account, snapshot)
     for currency in (*account.collateral, *account.mmp_margin, *account.open_order_margin):
         account.price(currency, snapshot)
+
+
+def _warn_of_age(account: Account, snapshot: MarketSnapshot) -> None:
+    days = days_between(account.as_of, snapshot.as_of)
+    if days > 1.0:
+        text = f"account {account.name!r} is {days:.0f} days older than the snapshot it is judged by"
+        warnings.warn(StaleAccountWarning(text), stacklevel=4)
+
+
+def _warn_of_marks(account: Account, snapshot: MarketSnapshot) -> None:
+    """Name the lines that are held and priced without a quote of their own, with the reason of the ledger."""
+    if snapshot.ledger.empty:
+        return
+    reasons = snapshot.ledger.set_index("instrument")["reason"].astype(str)
+    held = [name for name in (i.name for i in account.instruments) if name in reasons.index]
+    if held:
+        lines = "; ".join(f"{name} ({', '.join(dict.fromkeys(reasons.loc[[name]]))})" for name in held[:5])
+        more = f" and {len(held) - 5} more" if len(held) > 5 else ""
+        text = f"no usable quote of its own, so marked from the surface or by parity: {lines}{more}"
+        warnings.warn(MarkSourceWarning(text), stacklevel=4)
 
 
 def account_fingerprint(account: Account) -> str:

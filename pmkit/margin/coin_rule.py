@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -97,10 +97,12 @@ class CoinRule(RuleBase, ABC):
         RuleVersionError
             No parameter set covers the date and the coin, or it is stale.
         """
-        check_account(account, snapshot)
+        with collected() as said:
+            check_account(account, snapshot)
         require_coin_settled(account.portfolio, self.name)
         currencies = self._currencies(account, snapshot)
-        parts = {currency: self._part(account, currency, snapshot) for currency in currencies}
+        self._refuse_debts(account, currencies)
+        parts = {currency: self._part(account, currency, snapshot, said) for currency in currencies}
         if len(parts) == 1:
             return next(iter(parts.values()))
         return self._total(account, snapshot, parts)
@@ -149,7 +151,9 @@ class CoinRule(RuleBase, ABC):
             named = coins[:1] or [next(iter(snapshot.underlyings))]
         return tuple(dict.fromkeys(named))
 
-    def _part(self, account: Account, currency: str, snapshot: MarketSnapshot) -> MarginResult:
+    def _part(
+        self, account: Account, currency: str, snapshot: MarketSnapshot, said: Sequence[str]
+    ) -> MarginResult:
         with collected() as texts:
             parameters = self.parameter_set(snapshot, currency)
         book = account.portfolio.of_underlying(currency)
@@ -186,10 +190,21 @@ class CoinRule(RuleBase, ABC):
             addons={**held.addons, **obligations},
             steps=steps,
             figures=held.figures,
-            warnings=tuple(texts),
+            warnings=tuple(dict.fromkeys([*said, *texts])),
             provenance=self.provenance(account, snapshot, parameters),
             references=self.citations,
         )
+
+    def _refuse_debts(self, account: Account, currencies: Sequence[str]) -> None:
+        """Raise for a debt that no coin of the rule carries: left out like an asset it would hide."""
+        for currency, amount in account.collateral.items():
+            if amount < 0.0 and currency not in currencies:
+                raise ConventionError(
+                    f"account {account.name!r} owes {-amount:g} {currency}, and {self.name} margins"
+                    f" {', '.join(currencies) or 'no coin'} apart",
+                    "debts in the coins that are margined only",
+                    "repay the debt from the coin balance, or use a rule in USD such as es-fhs",
+                )
 
     def _total(
         self, account: Account, snapshot: MarketSnapshot, parts: Mapping[str, MarginResult]

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 
+from pmkit.core.errors import ObligationWarning
 from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Instrument, Spot
 from pmkit.margin.account import STABLECOINS, Account
@@ -170,6 +171,9 @@ class MeasureRule(RuleBase, ABC):
         """
         with collected() as texts:
             check_account(account, snapshot)
+            if any(account.mmp_margin.values()) or any(account.open_order_margin.values()):
+                text = f"market-maker-protection and open-order margin are no part of {self.name}"
+                warnings.warn(ObligationWarning(text), stacklevel=2)
             parameters = self.parameter_set(snapshot)
             table: MeasureParameters = parameters.table("*")
             own = scenarios is None
@@ -200,8 +204,8 @@ class MeasureRule(RuleBase, ABC):
             param_set=parameters.id,
             param_set_age_days=self.age_days(parameters, snapshot),
             numeraire="USD",
-            im=max(float(initial), 0.0),
-            mm=min(max(float(maintenance), 0.0), max(float(initial), 0.0)),
+            im=max(0.0, float(initial)),
+            mm=min(max(0.0, float(maintenance)), max(0.0, float(initial))),
             basis="pnl",
             net_option_value=_option_value_usd(account, snapshot),
             equity=account.equity(snapshot),

@@ -13,6 +13,7 @@ from pmkit.core.result import Result, jsonable
 from pmkit.instruments.contracts import Option
 from pmkit.instruments.portfolio import Portfolio, Position
 from pmkit.margin.account import Account, unrealised_pnl
+from pmkit.margin.parameters import Stale
 from pmkit.margin.result import MarginResult
 from pmkit.margin.rule import AnyRule
 from pmkit.margin.rule import rule as make_rule
@@ -105,6 +106,8 @@ def what_if(
     trade: Position | Iterable[Position],
     snapshot: MarketSnapshot,
     rule: str | AnyRule,
+    *,
+    stale: Stale = "error",
 ) -> WhatIf:
     """Return the requirement before and after a trade, and the change, under one rule.
 
@@ -116,6 +119,8 @@ def what_if(
         fees.
     snapshot : MarketSnapshot
     rule : str or rule
+    stale : {"error", "warn"}
+        Where the rule is given by name: what happens past the last observation of its parameters.
 
     Returns
     -------
@@ -128,7 +133,7 @@ def what_if(
     PmkitError
         Whatever the rule raises.
     """
-    used = make_rule(rule) if isinstance(rule, str) else rule
+    used = make_rule(rule, stale=stale) if isinstance(rule, str) else rule
     after = traded(account, trade, snapshot)
     # After first: a rule that keeps its cube then has every contract of both accounts.
     later = used.requirement(after, snapshot)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from pmkit.core.errors import DataGapError, LookAheadError, ParameterError
+from pmkit.core.errors import DataGapError, LookAheadError, ParameterError, SuspectPriceWarning
 from pmkit.core.plotting import new_axes
 from pmkit.core.provenance import Provenance, fingerprint
 from pmkit.core.result import Result
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["PriceHistory", "load_history"]
+
+#: size of a log return that is suspect when the next day takes it back
+_SPIKE = 1.5
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -131,6 +136,21 @@ class PriceHistory(Result):
             raise ParameterError("no asset", "at least one name", "name an asset, or leave the argument out")
         return names
 
+    def _warn_of_spikes(self, logs: pd.DataFrame) -> None:
+        """Warn of a price that jumps by a factor above 4.5 and back the next day, as a slip would."""
+        step = np.diff(logs.to_numpy(), axis=0)
+        back = (np.abs(step[:-1]) > _SPIKE) & (np.abs(step[1:]) > _SPIKE) & (step[:-1] * step[1:] < 0.0)
+        for row, column in np.argwhere(back):
+            name, day = str(logs.columns[column]), logs.index[row + 1]
+            warnings.warn(
+                SuspectPriceWarning(
+                    f"{name} of {day.date()} in {self.source} is {math.exp(logs.iloc[row + 1, column]):g}, "
+                    f"after {math.exp(logs.iloc[row, column]):g} and before "
+                    f"{math.exp(logs.iloc[row + 2, column]):g}: correct it if the source has slipped"
+                ),
+                stacklevel=3,
+            )
+
     def returns(
         self,
         assets: str | list[str] | tuple[str, ...] | None = None,
@@ -206,6 +226,7 @@ class PriceHistory(Result):
                 "at least one",
                 "name fewer assets",
             )
+        self._warn_of_spikes(logs)
         kept.attrs["dropped"] = count
         return kept
 

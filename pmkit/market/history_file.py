@@ -115,6 +115,16 @@ def _ordered(dates: pd.DatetimeIndex, cells: Cells) -> pd.DatetimeIndex:
 def _check_prices(values: FloatArray, column: str, cells: Cells) -> None:
     wrong = np.flatnonzero(values <= 0.0)
     if not wrong.size:
+        known = values[np.isfinite(values)]
+        # a stable coin is nearer to 1 than that, a coin's price wanders further
+        if known.size > 20 and abs(float(np.median(known)) - 1.0) < 0.05 and 0.008 < float(known.std()) < 0.2:
+            raise ConventionError(
+                f"values around 1 with standard deviation {known.std():.3g}: looks like price relatives",
+                "prices in USD",
+                "give closing prices; returns are computed from them",
+                file=cells.source,
+                column=column,
+            )
         return
     position, seen = int(wrong[0]), values[np.isfinite(values)]
     place = {"file": cells.source, "row": cells.row(position), "column": column}

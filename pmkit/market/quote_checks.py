@@ -8,10 +8,20 @@ import numpy as np
 
 from pmkit.core.errors import ConventionError, PmkitError, SchemaError
 from pmkit.core.types import FloatArray
-from pmkit.instruments.contracts import Instrument, Option, Perpetual
+from pmkit.instruments.contracts import Future, Instrument, Option, Perpetual
 from pmkit.market.tables import Cells
 
-__all__ = ["check_coin_prices", "check_perpetuals", "check_signs_and_vols", "flags", "refuse"]
+__all__ = [
+    "check_coin_prices",
+    "check_futures",
+    "check_perpetuals",
+    "check_signs_and_vols",
+    "flags",
+    "refuse",
+]
+
+#: A future or perpetual further than this factor from the middle of its like is in another unit, or a slip.
+_FARTHEST = 2.0
 
 
 def refuse(
@@ -74,6 +84,39 @@ def check_perpetuals(
                     f"{side} of {contract.name} is missing or zero",
                     "a two-sided quote in USD: it stands for the index",
                     "add the quote",
+                )
+        if bid[i] > ask[i]:
+            refuse(
+                cells,
+                i,
+                columns["bid"],
+                f"bid {bid[i]:g} of {contract.name} is above its ask {ask[i]:g}",
+                "a bid at or below the ask: the mid stands for the index",
+                "correct the two sides",
+            )
+
+
+def check_futures(
+    cells: Cells, instruments: list[Instrument], bid: FloatArray, ask: FloatArray, columns: dict[str, str]
+) -> None:
+    """Refuse a future or perpetual whose mid is far from the median of those of its underlying."""
+    mid = 0.5 * (bid + ask)
+    rows: dict[str, list[int]] = {}
+    for i, contract in enumerate(instruments):
+        if isinstance(contract, (Future, Perpetual)) and bid[i] <= ask[i]:
+            rows.setdefault(contract.underlying, []).append(i)
+    for underlying, at in rows.items():
+        middle = float(np.median(mid[at]))
+        for i in at:
+            if len(at) > 1 and not 1.0 / _FARTHEST <= mid[i] / middle <= _FARTHEST:
+                refuse(
+                    cells,
+                    i,
+                    columns["bid"],
+                    f"mid of {instruments[i].name} is {mid[i]:g}",
+                    f"a price in USD near {middle:g}, the median of the {len(at)} futures of {underlying}",
+                    "correct the quote, or its unit",
+                    ConventionError,
                 )
 
 

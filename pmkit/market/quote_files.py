@@ -14,6 +14,7 @@ from pmkit.instruments.contracts import Future, Instrument, Option
 from pmkit.instruments.deribit import parse_instrument
 from pmkit.market.quote_checks import (
     check_coin_prices,
+    check_futures,
     check_perpetuals,
     check_signs_and_vols,
     flags,
@@ -299,6 +300,7 @@ def _table(
     check_signs_and_vols(cells, instruments, values, columns)
     bid, ask = (np.where(values[side] > 0.0, values[side], np.nan) for side in ("bid", "ask"))
     check_perpetuals(cells, instruments, bid, ask, columns)
+    check_futures(cells, instruments, bid, ask, columns)
     check_coin_prices(cells, instruments, bid, ask, columns)
     ledger = flags(instruments, bid, ask)
     mid = np.where(bid <= ask, 0.5 * (bid + ask), np.nan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -275,7 +275,7 @@ class DeribitPm(CoinRule):
     money_clause: ClassVar[Mapping[str, str]] = {"spm": "DPM-14", "classic": "DPC-7"}
 
     variant: str = "spm"
-    delta_shock: DeltaShock = charge_above_threshold
+    delta_shock: DeltaShock = field(default=charge_above_threshold, repr=False)
 
     def __post_init__(self) -> None:
         if self.variant == "xpm":

@@ -31,6 +31,7 @@ from pmkit.core.errors import (
 )
 from pmkit.core.random import stream
 from pmkit.estimation import fit_volatility
+from pmkit.instruments import Portfolio
 from pmkit.market import PriceHistory, load_history
 from pmkit.risk import expected_shortfall, value_at_risk
 
@@ -604,3 +605,10 @@ def test_business_days_age_options_by_their_share_of_a_year():
     move = history.returns()["SPX"].iloc[-1]
     came = book.pnl([move], [0.2], [0.2], 365 / 252)[0]
     assert run.frame["pnl"].iloc[-1] == pytest.approx(came, rel=1e-10)
+
+
+def test_a_portfolio_of_dated_contracts_is_refused_with_the_way_out() -> None:
+    row = {"type": "position", "instrument": "BTC-PERPETUAL", "qty": 1, "as_of": "2023-01-01"}
+    history = load_history("crypto-daily-2020-2023").select(["BTC"])
+    with pytest.raises(ConventionError, match=r"the book is a Portfolio.*ConstantBook\.from_legs"):
+        walk_forward(Portfolio.from_records([row]), history)  # type: ignore[arg-type]

@@ -47,6 +47,9 @@ def test_every_error_is_caught_by_the_matching_builtin(child: type, builtin: typ
         ("", "missing"),
         (None, "not an instant"),
         (20260801, "not an instant"),
+        ("17:58Z", "not an instant"),
+        ("08/01/2026 10:00Z", "not an instant"),
+        ("1-1-1 00:00Z", "not an instant"),
     ],
 )
 def test_instants_that_are_not_utc_are_refused(value: object, words: str) -> None:

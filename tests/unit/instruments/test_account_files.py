@@ -241,7 +241,4 @@ def test_parts_of_a_portfolio_keep_its_instant() -> None:
     part = book.of_underlying("ETH")
     assert [i.name for i in part.instruments] == ["ETH-PERPETUAL"] and part.as_of == book.as_of
     assert len(book.with_positions(list(book)[:1])) == 1
-    assert (
-        len(book.of_underlying("SOL")) == 0
-        and book.of_underlying("SOL").to_frame().columns[0] == "instrument"
-    )
+    assert len(book.of_underlying("SOL")) == 0 and "instrument" in book.of_underlying("SOL").to_frame()

@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmkit.core.errors import ConventionError, DataGapError, LookAheadError, ParameterError, SchemaError
+from pmkit.core.errors import (
+    ConventionError,
+    DataGapError,
+    LookAheadError,
+    ParameterError,
+    SchemaError,
+    SuspectPriceWarning,
+)
 from pmkit.market import PriceHistory, load_history
 
 SHIPPED = "crypto-daily-2020-2023"
@@ -66,6 +73,7 @@ def test_overlapping_returns_are_sums_of_daily_ones(shipped: PriceHistory, horiz
     assert together.index.equals(summed.index)
 
 
+@pytest.mark.filterwarnings("ignore::pmkit.core.errors.SuspectPriceWarning")
 @given(st.lists(st.floats(1e-3, 1e6), min_size=3, max_size=30), st.integers(1, 2))
 def test_returns_do_not_depend_on_the_unit_of_price(prices: list[float], horizon: int) -> None:
     index = pd.date_range("2023-01-01", periods=len(prices), freq="D")
@@ -271,3 +279,27 @@ def test_from_frame_checks_like_a_file() -> None:
     aware = pd.DatetimeIndex(["2023-01-01 05:00"], tz="Europe/Berlin")
     with pytest.raises(ConventionError, match="is not in UTC"):
         PriceHistory.from_frame(pd.DataFrame({"B": [1.0]}, index=aware))
+
+
+def test_price_relatives_are_refused(tmp_path: Path) -> None:
+    relatives = 1.0 + 0.03 * np.sin(np.arange(60.0))
+    text = "date,BTC\n" + "\n".join(
+        f"{day:%Y-%m-%d},{x:.6f}"
+        for day, x in zip(pd.date_range("2023-01-01", periods=60), relatives, strict=True)
+    )
+    path = tmp_path / "relatives.csv"
+    path.write_text(text)
+    with pytest.raises(ConventionError, match="looks like price relatives"):
+        load_history(path)
+
+
+def test_a_price_that_jumps_there_and_back_is_named() -> None:
+    prices = 100.0 + np.arange(10.0)
+    prices[4] *= 100.0
+    history = PriceHistory.from_frame(
+        pd.DataFrame({"X": prices}, index=pd.date_range("2023-01-01", periods=10))
+    )
+    with pytest.warns(
+        SuspectPriceWarning, match="X of 2023-01-05 in frame is 10400, after 103 and before 105"
+    ):
+        history.returns()
