@@ -16,29 +16,20 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import chi2
 
-from pmkit.backtest.checks import check_alpha, check_count
+from pmkit.backtest.checks import check_alpha
 from pmkit.backtest.hits import HitCounts, HitSeries
 from pmkit.backtest.overlap import OffsetOutcomes, collect, doubling_e_value
 from pmkit.backtest.pof import pof_statistic
 from pmkit.backtest.samples import Sample, read_samples
+from pmkit.backtest.simulated_null import check_draws
 from pmkit.backtest.test_result import BacktestTest, Decision
 from pmkit.backtest.transitions import draw_transitions, monte_carlo, transition_statistic
-from pmkit.core.errors import ParameterError
 from pmkit.core.random import stream
 
 __all__ = ["christoffersen", "christoffersen_independence"]
 
 # Expected hit-after-hit transitions below which the chi-square limit is not to be trusted.
 _MIN_EXPECTED_REPEATS = 5.0
-
-
-def _check_draws(draws: Any, seed: Any) -> tuple[int, int]:
-    count, root = check_count(draws, "draws"), check_count(seed, "seed", largest=2**64 - 1)
-    if count < 99:
-        raise ParameterError(
-            f"draws is {count}", "99 or more", "leave the default of 9999, which takes milliseconds"
-        )
-    return count, root
 
 
 def _evaluable(counts: HitCounts) -> bool:
@@ -288,7 +279,7 @@ def christoffersen_independence(
     (0.25866, 0.61104)
     """
     counts = {"n": n, "x": x, "n00": n00, "n01": n01, "n10": n10, "n11": n11}
-    level, (draws, seed) = check_alpha(alpha), _check_draws(draws, seed)
+    level, (draws, seed) = check_alpha(alpha), check_draws(draws, seed)
     samples = read_samples(hits=hits, p=p, horizon=horizon, counts=counts, needs_p=False)
     return collect(
         [_independence(s, s.transitions, level, draws, seed) for s in samples if s.transitions], horizon
@@ -387,7 +378,7 @@ def christoffersen(
     (0.72013, 0.69763, 'not_rejected')
     """
     counts = {"n": n, "x": x, "n00": n00, "n01": n01, "n10": n10, "n11": n11}
-    level, (draws, seed) = check_alpha(alpha), _check_draws(draws, seed)
+    level, (draws, seed) = check_alpha(alpha), check_draws(draws, seed)
     samples = read_samples(hits=hits, p=p, horizon=horizon, counts=counts)
     return collect(
         [_conditional_coverage(s, s.transitions, level, draws, seed) for s in samples if s.transitions],

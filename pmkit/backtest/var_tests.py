@@ -1,9 +1,9 @@
 """Tests of a VaR model by the number and the order of its hits, from counts or from a hit series.
 
 Every function takes either counts (``n=250, x=5, p=0.01``), as a validator copies them from a report, or
-``hits=``. Losses over more days than lie between two observations share days, and no test here is valid on
-them: such a series is refused unless ``horizon=`` asks for the test of each non-overlapping offset
-(:class:`~pmkit.backtest.OffsetOutcomes`).
+``hits=`` (the dynamic tests need the latter, and the VaR). Losses over more days than lie between two
+observations share days, and no test here is valid on them: such a series is refused unless ``horizon=`` asks
+for the test of each non-overlapping offset (:class:`~pmkit.backtest.OffsetOutcomes`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,11 @@ import numpy.typing as npt
 from scipy.stats import beta, binom, binomtest, chi2, norm
 
 from pmkit.backtest.checks import check_alpha
+from pmkit.backtest.dynamic_logit import dynamic_logit
+from pmkit.backtest.dynamic_quantile import dynamic_quantile
+from pmkit.backtest.first_hit import kupiec_first_hit
+from pmkit.backtest.gmm import gmm_duration
+from pmkit.backtest.haas import haas, haas_mixed
 from pmkit.backtest.hits import HitSeries
 from pmkit.backtest.markov import christoffersen, christoffersen_independence
 from pmkit.backtest.overlap import OffsetOutcomes, collect, doubling_e_value
@@ -30,6 +35,7 @@ from pmkit.backtest.traffic_light import (
     smallest_count,
     smallest_rejected,
 )
+from pmkit.backtest.weibull import weibull_duration
 from pmkit.core.errors import ParameterError
 
 __all__ = [
@@ -41,8 +47,15 @@ __all__ = [
     "binomial_exact",
     "christoffersen",
     "christoffersen_independence",
+    "dynamic_logit",
+    "dynamic_quantile",
+    "gmm_duration",
+    "haas",
+    "haas_mixed",
     "kupiec",
+    "kupiec_first_hit",
     "kupiec_non_rejection",
+    "weibull_duration",
 ]
 
 Alternative = Literal["two-sided", "greater", "less"]
