@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from pmkit.core.errors import ConventionError, LookAheadError, ParameterError
+from pmkit.core.errors import ConventionError, LookAheadError, ParameterError, StaleAccountWarning
 from pmkit.margin import Account, compare, list_parameter_sets, rule
 from pmkit.market import MarketSnapshot, datasets, load_snapshot
 from pmkit.pricing import warmup
@@ -94,6 +95,11 @@ def calculation_day(as_of: str | None, snapshot: MarketSnapshot) -> pd.Timestamp
         Not a day in the shape 2026-08-01.
     LookAheadError
         The snapshot is from after that day.
+
+    Warns
+    -----
+    StaleAccountWarning
+        The day is after the snapshot's.
     """
     if as_of is None:
         return None
@@ -109,6 +115,10 @@ def calculation_day(as_of: str | None, snapshot: MarketSnapshot) -> pd.Timestamp
             f"--as-of {snapshot.as_of.date().isoformat()} or later",
             "ask for the snapshot's day, or load the snapshot of that day",
         )
+    later = (day - snapshot.as_of.normalize()).days
+    if later > 0:
+        text = f"parameter sets are those of {as_of}, {later} days after the snapshot that is margined"
+        warnings.warn(StaleAccountWarning(text), stacklevel=2)
     return day
 
 

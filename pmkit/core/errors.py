@@ -136,7 +136,7 @@ class ObligationWarning(PmkitWarning):
 
 
 class StaleAccountWarning(PmkitWarning):
-    """The positions were recorded long before the market they are judged by."""
+    """Positions, market and parameters are of different days."""
 
 
 class SuspectPriceWarning(PmkitWarning):

@@ -77,6 +77,9 @@ class Result:
         record: dict[str, Any] = jsonable(frame.reset_index().to_dict(orient="list"))
         return record
 
+    def check(self) -> None:
+        """Raise PmkitError where an identity of the result fails; a result without identities passes."""
+
     def cite(self) -> tuple[str, ...]:
         """Return the keys of the papers and documents behind the numbers."""
         return self.references

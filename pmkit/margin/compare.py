@@ -59,6 +59,15 @@ class Comparison(Result):
     settled: tuple[str, ...] = ()
     provenance: Provenance = field(default_factory=lambda: Provenance(method="margin.compare"))
 
+    def cite(self) -> tuple[str, ...]:
+        """Return the keys of the papers and documents behind any of the rules."""
+        return tuple(dict.fromkeys(key for result in self.results for key in result.cite()))
+
+    def check(self) -> None:
+        """Raise where an identity of one of the results fails."""
+        for result in self.results:
+            result.check()
+
     def __getitem__(self, name: str) -> MarginResult:
         """Return the result of a rule by its label, for example ``"es-fhs"`` or ``"deribit-pm spm"``."""
         for label, result in zip(self.labels, self.results, strict=True):

@@ -232,3 +232,10 @@ def test_example_runs_whole(run: Run, tmp_path: Path) -> None:
     page = report.read_text(encoding="utf-8")
     assert page.count('src="data:image/png;base64,') == 4
     assert "estimation error" in page
+
+
+def test_parameters_of_a_later_day_than_the_market_are_said(run: Run, write_account: Write) -> None:
+    words = ("--rule", "deribit-pm", "--as-of", "2026-08-11", "--json")
+    done = run("margin", "--account", write_account(), *CHAIN, *words)
+    assert done.exit_code == 0, done.stderr
+    assert "parameter sets are those of 2026-08-11, 10 days after the snapshot" in done.stderr

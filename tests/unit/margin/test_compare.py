@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import warnings
@@ -13,6 +14,7 @@ import pytest
 from pmkit.core.errors import (
     HistoryEndsWarning,
     ParameterError,
+    PmkitError,
     RuleVersionError,
     StaleParametersWarning,
     ThinTailWarning,
@@ -227,3 +229,16 @@ def test_unknown_rule_names() -> None:
         rule("span")
     with pytest.raises(RuleVersionError, match="expected a date from 2024-06-01 on"):
         rule("deribit-pm", as_of="2023-01-01")
+
+
+@pytest.mark.filterwarnings("ignore::pmkit.core.errors.PmkitWarning")
+def test_a_comparison_cites_and_checks_what_its_rules_do(make_account: Make) -> None:
+    chain = load_snapshot("deribit-btc-2026-08-01")
+    account = make_account({"BTC-PERPETUAL": 100}, {"BTC": 1.0}, as_of="2026-08-01T17:58:04Z")
+    rules = ["deribit-pm", rule("es-fhs", n_paths=1000)]
+    found = compare(account, chain, rules=rules, stale="warn")
+    assert {"deribithelp", "acerbi2002"} <= set(found.cite())
+    found.check()
+    broken = dataclasses.replace(found, results=(dataclasses.replace(found.results[0], mm=1e9),))
+    with pytest.raises(PmkitError, match="above im"):
+        broken.check()
