@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from dataclasses import dataclass
@@ -142,14 +141,11 @@ class PriceHistory(Result):
         back = (np.abs(step[:-1]) > _SPIKE) & (np.abs(step[1:]) > _SPIKE) & (step[:-1] * step[1:] < 0.0)
         for row, column in np.argwhere(back):
             name, day = str(logs.columns[column]), logs.index[row + 1]
-            warnings.warn(
-                SuspectPriceWarning(
-                    f"{name} of {day.date()} in {self.source} is {math.exp(logs.iloc[row + 1, column]):g}, "
-                    f"after {math.exp(logs.iloc[row, column]):g} and before "
-                    f"{math.exp(logs.iloc[row + 2, column]):g}: correct it if the source has slipped"
-                ),
-                stacklevel=3,
+            before, price, after = self.prices[name].iloc[row : row + 3]
+            text = (
+                f"{name} of {day.date()} in {self.source} is {price:g}, after {before:g} and before {after:g}"
             )
+            warnings.warn(SuspectPriceWarning(f"{text}: correct it if the source has slipped"), stacklevel=3)
 
     def returns(
         self,
