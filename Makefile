@@ -33,8 +33,8 @@ warmup: .venv/.run-stamp  ## compile the numeric kernels once, so that the first
 readme: .venv/.run-stamp  ## write the example's table and picture into README.md and docs/
 	$(BIN)/python docs/update_readme.py
 
-bench: .venv/.dev-stamp  ## run the benchmarks, ratios to peers in the same process
-	@set -e; for workload in benchmarks/bench_*.py; do echo "== $$workload"; $(BIN)/python "$$workload"; done
+bench: .venv-bench/.stamp  ## run the benchmarks, ratios to peers in the same process
+	@set -e; for workload in benchmarks/bench_*.py; do echo "== $$workload"; .venv-bench/bin/python "$$workload"; done
 
 # ---------------------------------------------------------------- for developers
 
@@ -75,9 +75,10 @@ check: lint types contract test notebooks book book-check data-verify  ## everyt
 lock: .venv-lock/.stamp  ## resolve the locks again (LOCK_FLAGS=--upgrade moves to newer versions)
 	$(LOCK) --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
 	$(LOCK) -c requirements/dev.txt pyproject.toml requirements/build.in -o requirements/run.txt
+	$(LOCK) -c requirements/dev.txt --extra bench pyproject.toml requirements/build.in -o requirements/bench.txt
 
 clean:  ## remove everything that was built, the environments included
-	rm -rf .venv .venv-lock out book/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-bench .venv-lock out book/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---------------------------------------------------------------- environments
@@ -99,6 +100,14 @@ clean:  ## remove everything that was built, the environments included
 	@$(PIP) install --require-hashes --no-deps -r requirements/dev.txt
 	@$(PIP) install --no-build-isolation --no-deps -e .
 	@touch .venv/.run-stamp $@
+
+# The peers of the benchmarks are nobody's dependency, so they live in an environment of their own.
+.venv-bench/.stamp: requirements/bench.txt pyproject.toml
+	@$(PYTHON) -m venv .venv-bench
+	@echo "Installing the pinned packages of requirements/bench.txt into .venv-bench ..."
+	@.venv-bench/bin/python -m pip --disable-pip-version-check --no-input -q -q install --require-hashes --no-deps -r requirements/bench.txt
+	@.venv-bench/bin/python -m pip --disable-pip-version-check --no-input -q -q install --no-build-isolation --no-deps -e .
+	@touch $@
 
 .venv-lock/.stamp:
 	@$(PYTHON) -m venv .venv-lock

@@ -12,8 +12,9 @@ from pmkit.core.provenance import Provenance
 from pmkit.market import datasets
 from pmkit.market.quotes import LEDGER_COLUMNS, Quotes, read_quotes
 from pmkit.market.snapshot import MarketSnapshot, UnderlyingMarket
-from pmkit.surface.fit import OwnVols, fit, own_vols
+from pmkit.surface.fit import fit
 from pmkit.surface.forwards import ForwardCurve, forward_curve
+from pmkit.surface.own_vols import OwnVols, own_vols
 from pmkit.surface.smile import LinearSurface
 
 __all__ = ["build_snapshot", "load_snapshot"]

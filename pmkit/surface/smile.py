@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +15,7 @@ from pmkit.core.types import FloatArray
 from pmkit.surface.forwards import ForwardCurve
 from pmkit.surface.sliced import SlicedSurface
 
-__all__ = ["LinearSurface", "SmileSlice"]
+__all__ = ["LinearSurface", "SmileSlice", "fit_linear_surface"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,3 +155,11 @@ class LinearSurface(SlicedSurface[SmileSlice]):
         parts = [s.to_frame().assign(expiry=s.expiry, tau=s.tau) for s in self.slices]
         columns = ["expiry", "tau", "instrument", "strike", "k", "w", "iv"]
         return pd.concat(parts, ignore_index=True)[columns]
+
+
+def fit_linear_surface(
+    quotes: Sequence[SmileSlice], curve: ForwardCurve, left_out: Mapping[pd.Timestamp, tuple[str, str]]
+) -> LinearSurface:
+    """Return the surface through the points of each expiry as they are."""
+    reasons = {expiry: why for expiry, (_, why) in left_out.items()}
+    return LinearSurface(slices=tuple(quotes), curve=curve, left_out=reasons)

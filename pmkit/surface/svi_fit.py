@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from pmkit.core.errors import ParameterError
-from pmkit.core.result import Result
 from pmkit.core.types import FloatArray
 from pmkit.surface.butterfly import LEE_BOUND
+from pmkit.surface.slice_fit import DEGENERATE, FitStatus, SliceFit, atm_error
 from pmkit.surface.svi import RawSvi
 from pmkit.surface.svi_kernel import AT_FLAT_WING, AT_LEVEL, AT_SEARCH, AT_STEEP_WING, AT_ZERO, search
 
-__all__ = ["SVI_MIN_POINTS", "FitStatus", "SviFit", "fit_svi"]
-
-FitStatus = Literal["ok", "at_bound", "not_converged", "too_few_points", "degenerate"]
+__all__ = ["SVI_MIN_POINTS", "SviFit", "fit_svi"]
 
 #: A slice has five parameters.
 SVI_MIN_POINTS = 5
-#: Relative error of the vol nearest the money from which a fit is called degenerate.
-_DEGENERATE = 0.2
 _BOUNDS = {
     AT_FLAT_WING: "a wing is flat",
     AT_STEEP_WING: "a wing has the slope 2 of the moment bound",
@@ -35,61 +30,17 @@ _BOUNDS = {
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class SviFit(Result):
-    """Outcome of a calibration.
-
-    Attributes
-    ----------
-    svi : RawSvi or None
-        None where there were too few points.
-    status : {"ok", "at_bound", "not_converged", "too_few_points", "degenerate"}
-        ``degenerate``: the search ended where the vol nearest the money is off by more than a fifth.
-    detail : str
-        Why the status is not ``ok``.
-    points : int
-    chi2 : float
-        Sum of squared errors of total variance over their error bars; NaN without error bars.
-    inside : float
-        Share of the quotes repriced between bid and ask; NaN without bids and asks.
-    rmse : float
-        Root mean square error of iv·sqrt(tau), unweighted, decimal.
-    """
+class SviFit(SliceFit):
+    """Outcome of a calibration: the slice, or None where there were too few points, and its quality."""
 
     svi: RawSvi | None
-    status: FitStatus
-    detail: str
-    points: int
-    chi2: float
-    inside: float
-    rmse: float
     references = ("demarco2009", "gatheral2014")
 
-    @property
-    def chi2_per_dof(self) -> float:
-        """``chi2`` over points less five; NaN for five points or fewer."""
-        return self.chi2 / (self.points - 5) if self.points > 5 else math.nan
-
-    @property
-    def usable(self) -> bool:
-        """True where there is a slice and it is not degenerate."""
-        return self.svi is not None and self.status != "degenerate"
-
     def summary(self) -> pd.DataFrame:
-        """Return one row: status, parameters, points, chi² per degree of freedom, share inside, RMSE."""
+        """Return one row: parameters, then status and quality."""
         names = ("a", "b", "rho", "m", "sigma")
-        return pd.DataFrame(
-            [
-                {
-                    "status": self.status,
-                    **{name: getattr(self.svi, name) if self.svi else math.nan for name in names},
-                    "points": self.points,
-                    "chi2_per_dof": self.chi2_per_dof,
-                    "inside": self.inside,
-                    "rmse": self.rmse,
-                    "detail": self.detail,
-                }
-            ]
-        )
+        parameters = {name: getattr(self.svi, name) if self.svi else math.nan for name in names}
+        return pd.concat([pd.DataFrame([parameters]), super().summary()], axis=1)
 
 
 def _column(name: str, values: npt.ArrayLike, size: int) -> FloatArray:
@@ -231,9 +182,8 @@ def _judge(
     k: FloatArray, w: FloatArray, fitted: FloatArray, converged: bool, flags: int
 ) -> tuple[FitStatus, str]:
     """Return status and reason; the vol nearest the money is looked at first."""
-    atm = int(np.argmin(np.abs(k)))
-    off = math.sqrt(fitted[atm] / w[atm]) - 1.0
-    if abs(off) > _DEGENERATE:
+    off = atm_error(k, w, fitted)
+    if abs(off) > DEGENERATE:
         return "degenerate", f"the vol nearest the money is off by {100.0 * off:+.0f}%"
     if not converged:
         return "not_converged", "the simplex did not close"

@@ -1,4 +1,4 @@
-"""The lists of packages agree: pyproject, environment.yml and the two locks, with hashes and no address."""
+"""The lists of packages agree: pyproject, environment.yml and the locks, with hashes and no address."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-LOCKS = ("run", "dev")
+LOCKS = ("run", "dev", "bench")
 
 
 def name_of(requirement: str) -> str:
@@ -48,17 +48,17 @@ def test_environment_file_equals_project(root: Path, project: dict) -> None:
     minimum = project["project"]["requires-python"].removeprefix(">=")
     assert environment["name"] == project["project"]["name"]
     assert plain == [f"python={minimum}", "pip"]
-    expected = direct(project, "book", "test", "dev") + project["build-system"]["requires"]
+    expected = direct(project, "estimation", "book", "test", "dev") + project["build-system"]["requires"]
     assert nested == {"pip": expected}
 
 
 def test_development_extra_holds_the_others(project: dict) -> None:
     extras = project["project"]["optional-dependencies"]
-    assert set(extras) == {"book", "test", "dev"}
-    assert {"pmkit[book]", "pmkit[test]"} <= set(extras["dev"])
+    assert set(extras) == {"estimation", "book", "test", "bench", "dev"}
+    assert {"pmkit[estimation]", "pmkit[book]", "pmkit[test]"} <= set(extras["dev"])
 
 
-@pytest.mark.parametrize(("lock", "extras"), [("run", ()), ("dev", ("book", "test", "dev"))])
+@pytest.mark.parametrize(("lock", "extras"), [("run", ()), ("dev", ("estimation", "book", "test", "dev"))])
 def test_lock_holds_every_direct_requirement(
     root: Path, project: dict, lock: str, extras: tuple[str, ...]
 ) -> None:

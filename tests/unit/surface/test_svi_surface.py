@@ -13,7 +13,7 @@ from pmkit.core.protocols import VolSurface
 from pmkit.market import datasets, read_quotes
 from pmkit.pricing import black76_inverse
 from pmkit.surface import SviSurface, butterfly, calendar, fit, forward_curve, own_vols
-from pmkit.surface.fit import OwnVols
+from pmkit.surface import OwnVols
 
 NAMES = ("deribit-btc-2026-08-01", "deribit-btc-2026-05-21", "deribit-eth-2026-05-21")
 
@@ -118,9 +118,10 @@ def test_an_expiry_with_four_options_is_left_out_by_status() -> None:
     few = vols.frame[outside].sort_values("strike").iloc[18:22]
     surface = fit(quotes, "svi", vols=OwnVols(frame=pd.concat([vols.frame[~here], few]), ledger=()))
     row = surface.status.loc[expiry]
-    assert row["status"] == "too_few_points" and row["detail"] == "4 points, 5 are needed"
+    assert row["status"] == "too_few_points"
+    assert row["detail"] == "4 usable out-of-the-money options, 5 are needed"
     assert len(surface.slices) == 12
-    with pytest.raises(DataGapError, match=r"no slice at 2026-09-25 \(4 points, 5 are needed\)"):
+    with pytest.raises(DataGapError, match=r"no slice at 2026-09-25 \(4 usable .* options, 5 are needed\)"):
         surface.slice("2026-09-25")
     none = fit(quotes, "svi", vols=OwnVols(frame=vols.frame[~here], ledger=()))
     assert none.status.loc[expiry, "detail"] == "0 usable out-of-the-money options, 5 are needed"

@@ -1,0 +1,171 @@
+"""What every surface of fitted slices shares: quality of the fits and the report of static arbitrage."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pmkit.core.types import FloatArray
+from pmkit.surface.butterfly import ButterflyReport
+from pmkit.surface.calendar import CalendarReport
+from pmkit.surface.slice_fit import SliceFit
+from pmkit.surface.slice_quotes import SliceQuotes
+from pmkit.surface.sliced import SlicedSurface
+
+__all__ = ["FittedSlice", "FittedSurface"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedSlice(ABC):
+    """One expiry of a fitted model with the quotes it was fitted to.
+
+    Attributes
+    ----------
+    quotes : SliceQuotes
+        Expiry, time, forward and points.
+    fit : SliceFit
+        Status and quality.
+    """
+
+    quotes: SliceQuotes
+    fit: SliceFit
+
+    @property
+    def expiry(self) -> pd.Timestamp:
+        """Instant of expiry."""
+        return self.quotes.expiry
+
+    @property
+    def tau(self) -> float:
+        """Years of 365 days."""
+        return self.quotes.tau
+
+    @property
+    def forward(self) -> float:
+        """Forward in USD."""
+        return self.quotes.forward
+
+    @abstractmethod
+    def at(self, k: npt.ArrayLike) -> FloatArray:
+        """Return total variance at ``k``, by the formula also beyond the quoted strikes."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per quote: instrument, strike, k, w, iv, w_fit, iv_fit."""
+        fitted = self.at(self.quotes.k)
+        return self.quotes.to_frame().assign(w_fit=fitted, iv_fit=np.sqrt(fitted / self.tau))
+
+
+F = TypeVar("F", bound=FittedSlice)
+
+
+class FittedSurface(SlicedSurface[F], Generic[F]):
+    """Base of the fitted surfaces; a subclass is a dataclass with these attributes.
+
+    ``left_out_status`` holds the status of every expiry without a slice: ``too_few_points``, ``degenerate``.
+    """
+
+    slices: tuple[F, ...]
+    left_out_status: Mapping[pd.Timestamp, str]
+    #: What holds beyond the quoted strikes, in words.
+    _outside = "total variance goes on by the formula beyond the quoted strikes"
+
+    def _butterfly(self, one: F) -> ButterflyReport:
+        raise NotImplementedError(f"{type(self).__name__} does not say how a slice is judged")
+
+    def _calendar(self, near: F, far: F) -> CalendarReport:
+        raise NotImplementedError(f"{type(self).__name__} does not say how two slices are compared")
+
+    # -- arbitrage ------------------------------------------------------------------------------------------
+    @cached_property
+    def _reports(self) -> tuple[tuple[ButterflyReport, CalendarReport | None], ...]:
+        nears: tuple[F | None, ...] = (None, *self.slices[:-1])
+        return tuple(
+            (self._butterfly(far), self._calendar(near, far) if near else None)
+            for near, far in zip(nears, self.slices, strict=True)
+        )
+
+    def arbitrage(self) -> pd.DataFrame:
+        """Return the static arbitrage that each slice admits, one row per expiry, over the whole line of k.
+
+        Returns
+        -------
+        DataFrame
+            ``free``: neither kind. ``butterfly_margin``: exact width over its least admissible value, less 1
+            (negative: arbitrage; -1 where no width would do). ``min_g`` at ``k_min_g``. ``g_left`` and
+            ``g_right``: limits of g. ``slope_left`` and ``slope_right`` of total variance. ``calendar_min``:
+            least increase of w from the expiry before at equal k, at ``k_calendar_min`` (minus infinity where
+            a wing is flatter than before; NaN for the first expiry). ``butterfly_at`` and ``calendar_at``:
+            the intervals of k concerned.
+        """
+        rows: dict[pd.Timestamp, dict[str, Any]] = {}
+        for one, (wings, time) in zip(self.slices, self._reports, strict=True):
+            rows[one.expiry] = {
+                "free": wings.free and (time is None or time.free),
+                "butterfly_margin": wings.margin,
+                "min_g": wings.min_g,
+                "k_min_g": wings.k_min_g,
+                "butterfly_at": wings.violations,
+                "slope_left": wings.slopes[0],
+                "slope_right": wings.slopes[1],
+                "g_left": wings.limits[0],
+                "g_right": wings.limits[1],
+                "calendar_min": time.min_dw if time else math.nan,
+                "k_calendar_min": time.k_min_dw if time else math.nan,
+                "calendar_at": time.violations if time else (),
+            }
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+    # -- display --------------------------------------------------------------------------------------------
+    @property
+    def status(self) -> pd.DataFrame:
+        """One row per expiry: status, why, points, chi² per degree of freedom, share inside, RMSE in iv."""
+        rows: dict[pd.Timestamp, dict[str, Any]] = {
+            s.expiry: {
+                "status": s.fit.status,
+                "detail": s.fit.detail,
+                "points": s.fit.points,
+                "k_low": float(s.quotes.k[0]),
+                "k_high": float(s.quotes.k[-1]),
+                "chi2_per_dof": s.fit.chi2_per_dof,
+                "inside": s.fit.inside,
+                "rmse_iv": s.fit.rmse / math.sqrt(s.tau),
+                "outside": self._outside,
+            }
+            for s in self.slices
+        }
+        rows |= {
+            e: {"status": self.left_out_status.get(e, "too_few_points"), "detail": why, "outside": "no slice"}
+            for e, why in self.left_out.items()
+        }
+        return pd.DataFrame.from_dict(dict(sorted(rows.items())), orient="index")
+
+    def summary(self) -> pd.DataFrame:
+        """Return one row per expiry: tau, forward, points, ATM vol, status, share inside, arbitrage."""
+        rows = {
+            s.expiry.strftime("%Y-%m-%d"): {
+                "tau": s.tau,
+                "forward": s.forward,
+                "points": s.quotes.k.size,
+                "atm_iv": float(np.sqrt(s.at(0.0) / s.tau)),
+                "status": s.fit.status,
+                "inside": s.fit.inside,
+                "butterfly_free": wings.free,
+                "calendar_free": time is None or time.free,
+            }
+            for s, (wings, time) in zip(self.slices, self._reports, strict=True)
+        }
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per quote: expiry, tau, instrument, strike, k, w, iv, w_fit, iv_fit."""
+        parts = [s.to_frame().assign(expiry=s.expiry, tau=s.tau) for s in self.slices]
+        columns = ["expiry", "tau", "instrument", "strike", "k", "w", "iv", "w_fit", "iv_fit"]
+        return pd.concat(parts, ignore_index=True)[columns]
