@@ -10,6 +10,7 @@ import typer
 
 import pmkit as pm
 from pmkit.cli.guard import guarded, say
+from pmkit.cli.surface import surface
 
 if TYPE_CHECKING:
     from pmkit.margin import Account, Comparison
@@ -29,6 +30,7 @@ data_app = typer.Typer(
     help="The data sets that ship with pmkit.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(data_app, name="data")
+app.command()(surface)
 
 
 class Stale(StrEnum):

@@ -5,16 +5,19 @@ from pmkit.margin.compare import Comparison, compare
 from pmkit.margin.parameters import list_parameter_sets
 from pmkit.margin.result import MarginResult
 from pmkit.margin.rule import rule, rules
+from pmkit.margin.shock_margin import ShockMargin, shock_margin
 from pmkit.margin.what_if import WhatIf, what_if
 
 __all__ = [
     "Account",
     "Comparison",
     "MarginResult",
+    "ShockMargin",
     "WhatIf",
     "compare",
     "list_parameter_sets",
     "rule",
     "rules",
+    "shock_margin",
     "what_if",
 ]

@@ -3,6 +3,7 @@
 from pmkit.market import datasets
 from pmkit.market.handed_on import load_snapshot
 from pmkit.market.history import PriceHistory, load_history
+from pmkit.market.quote_panel import QuotePanel, read_quote_panel
 from pmkit.market.quotes import Quotes, read_quotes
 from pmkit.market.snapshot import ForwardQuote, Mark, MarketSnapshot, UnderlyingMarket
 
@@ -11,10 +12,12 @@ __all__ = [
     "Mark",
     "MarketSnapshot",
     "PriceHistory",
+    "QuotePanel",
     "Quotes",
     "UnderlyingMarket",
     "datasets",
     "load_history",
     "load_snapshot",
+    "read_quote_panel",
     "read_quotes",
 ]

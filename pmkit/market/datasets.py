@@ -19,6 +19,7 @@ from pmkit.instruments.portfolio import Portfolio
 
 if TYPE_CHECKING:
     from pmkit.market.history import PriceHistory
+    from pmkit.market.quotes import Quotes
     from pmkit.market.snapshot import MarketSnapshot
 
 __all__ = ["Dataset", "find", "info", "list", "load", "path", "verify"]
@@ -31,7 +32,7 @@ class Dataset:
     Attributes
     ----------
     name, kind, title : str
-        ``kind`` is ``"chain"``, ``"surface"``, ``"history"`` or ``"account"``.
+        ``kind`` is ``"chain"``, ``"surface"``, ``"index_chain"``, ``"history"`` or ``"account"``.
     simulated : bool
         True where the numbers were made up and not observed.
     file : str or None
@@ -174,8 +175,8 @@ def path(name: str) -> Path:
     return file
 
 
-def load(name: str) -> MarketSnapshot | PriceHistory | Portfolio:
-    """Return a data set: a snapshot for a chain or surface, a price history, or the positions of an account.
+def load(name: str) -> MarketSnapshot | PriceHistory | Portfolio | Quotes:
+    """Return a data set: snapshot of a chain or surface, quotes of an index chain, history or positions.
 
     An account's collateral is not part of a portfolio: ``pm.Account.from_csv(path(name))`` reads both.
 
@@ -196,6 +197,10 @@ def load(name: str) -> MarketSnapshot | PriceHistory | Portfolio:
         from pmkit.market.history import load_history
 
         return load_history(name)
+    if entry.kind == "index_chain":
+        from pmkit.market.quotes import read_quotes
+
+        return read_quotes(path(name), source=name)
     from pmkit.market.handed_on import load_snapshot
 
     return load_snapshot(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -148,16 +150,16 @@ def check_coin_prices(
                 )
 
 
-def flags(instruments: list[Instrument], bid: FloatArray, ask: FloatArray) -> list[tuple[str, str, str]]:
+def flags(names: Sequence[str], bid: FloatArray, ask: FloatArray) -> list[tuple[str, str, str]]:
     """Return ledger rows of missing and crossed sides."""
     rows = []
-    for contract, b, a in zip(instruments, bid, ask, strict=True):
-        if np.isnan(b) and np.isnan(a):
-            rows.append((contract.name, "no_quote", "neither bid nor ask"))
-        elif np.isnan(b):
-            rows.append((contract.name, "no_bid", f"ask {a:g}"))
-        elif np.isnan(a):
-            rows.append((contract.name, "no_ask", f"bid {b:g}"))
+    for name, b, a in zip(names, bid.tolist(), ask.tolist(), strict=True):
+        if math.isnan(b) and math.isnan(a):
+            rows.append((name, "no_quote", "neither bid nor ask"))
+        elif math.isnan(b):
+            rows.append((name, "no_bid", f"ask {a:g}"))
+        elif math.isnan(a):
+            rows.append((name, "no_ask", f"bid {b:g}"))
         elif b > a:
-            rows.append((contract.name, "crossed", f"bid {b:g} above ask {a:g}"))
+            rows.append((name, "crossed", f"bid {b:g} above ask {a:g}"))
     return rows

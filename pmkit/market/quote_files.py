@@ -1,9 +1,8 @@
-"""The two shapes in which Deribit's quotes come, read into one table with every cell checked."""
+"""The shapes in which quotes come, told apart by their columns and read into one checked table."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -12,6 +11,8 @@ from pmkit.core.errors import ConventionError, PmkitError, SchemaError
 from pmkit.core.time import parse_utc
 from pmkit.instruments.contracts import Future, Instrument, Option
 from pmkit.instruments.deribit import parse_instrument
+from pmkit.market.linear_chain import NEW_YORK_CLOSE, parse_linear
+from pmkit.market.quote_cells import MONTHS, QuoteTable, one_instant, words
 from pmkit.market.quote_checks import (
     check_coin_prices,
     check_futures,
@@ -22,7 +23,7 @@ from pmkit.market.quote_checks import (
 )
 from pmkit.market.tables import Cells, blank, check_columns, numbers
 
-__all__ = ["QuoteTable", "parse_chain", "parse_quote_cells", "parse_surface"]
+__all__ = ["parse_chain", "parse_quote_cells", "parse_surface"]
 
 _CHAIN = (
     "as_of",
@@ -48,62 +49,41 @@ _SURFACE = (
     "inverse",
 )
 _SURFACE_OPTIONAL = ("iv_bid", "iv_ask", "open_interest", "volume")
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 
-@dataclass(frozen=True, kw_only=True)
-class QuoteTable:
-    """What a parser hands over: the common table, its flags, the instant, and labels in words."""
-
-    frame: pd.DataFrame
-    ledger: list[tuple[str, str, str]]
-    as_of: pd.Timestamp
-    labels: tuple[str, ...]
-
-
-def parse_quote_cells(cells: Cells) -> QuoteTable:
-    """Return the common table of cells in either shape, told apart by their columns."""
+def parse_quote_cells(
+    cells: Cells,
+    *,
+    underlying: str | None = None,
+    exercise: str | None = None,
+    expiry_time: str = NEW_YORK_CLOSE,
+) -> QuoteTable:
+    """Return the common table of cells in any of the shapes, told apart by their columns."""
     present = set(cells.frame.columns)
-    shape: Literal["chain", "surface"]
-    if "security_type" in present or "ref_date" in present:
-        shape = "surface"
-    elif present & {"instrument_name", "bid_price", "ask_price", "cp"}:
-        shape = "chain"
-    else:
-        raise SchemaError(
-            f"columns {', '.join(map(str, cells.frame.columns))}",
-            f"a chain ({', '.join(_CHAIN)}) or a surface ({', '.join(_SURFACE)})",
-            "export the quotes in one of the two shapes",
+    if "expiration" in present:
+        return parse_linear(cells, underlying=underlying, exercise=exercise, expiry_time=expiry_time)
+    if exercise == "american":
+        raise ConventionError(
+            f"exercise is {exercise!r}",
+            "European options",
+            "leave the argument out: these venues list European options only",
             file=cells.source,
-            row=1,
         )
-    return parse_chain(cells) if shape == "chain" else parse_surface(cells)
+    if "security_type" in present or "ref_date" in present:
+        return parse_surface(cells)
+    if present & {"instrument_name", "bid_price", "ask_price", "cp"}:
+        return parse_chain(cells)
+    raise SchemaError(
+        f"columns {', '.join(map(str, cells.frame.columns))}",
+        f"a chain ({', '.join(_CHAIN)}), a surface ({', '.join(_SURFACE)}) "
+        "or an index chain (expiration, ...)",
+        "export the quotes in one of these shapes",
+        file=cells.source,
+        row=1,
+    )
 
 
 # -- cells -----------------------------------------------------------------------------------------------
-def _instant(cells: Cells, column: str) -> pd.Timestamp:
-    """Return the one UTC instant of a column."""
-    first: pd.Timestamp | None = None
-    known: dict[Any, pd.Timestamp] = {}
-    for position, value in enumerate(cells.frame[column]):
-        if value not in known:
-            known[value] = parse_utc(value, file=cells.source, row=cells.row(position), column=column)
-        stamp = known[value]
-        if first is not None and stamp != first:
-            refuse(
-                cells,
-                position,
-                column,
-                f"instant {stamp.isoformat()}",
-                f"{first.isoformat()} as in the rows above",
-                "give quotes of one instant; load several files as a list",
-                ConventionError,
-            )
-        first = stamp
-    assert first is not None
-    return first
-
-
 def _expiries(cells: Cells, column: str) -> list[pd.Timestamp | None]:
     """Return the UTC instants of a column, None where blank."""
     known: dict[Any, pd.Timestamp] = {}
@@ -119,35 +99,30 @@ def _expiries(cells: Cells, column: str) -> list[pd.Timestamp | None]:
     return out
 
 
-def _words(cells: Cells, column: str) -> list[str]:
-    empty = blank(cells.frame[column]).to_numpy(dtype=bool)
-    return ["" if e else str(v).strip() for v, e in zip(cells.frame[column], empty, strict=True)]
-
-
 def _word(cells: Cells, column: str, allowed: dict[str, Any], rows: list[int]) -> dict[int, Any]:
     """Return the meaning of the word in each of ``rows``."""
-    words = _words(cells, column)
+    found = words(cells, column)
     for i in rows:
-        if words[i].lower() not in allowed:
+        if found[i].lower() not in allowed:
             refuse(
                 cells,
                 i,
                 column,
-                f"found {words[i]!r}",
+                f"found {found[i]!r}",
                 f"one of {', '.join(dict.fromkeys(allowed))}",
                 "correct the cell",
             )
-    return {i: allowed[words[i].lower()] for i in rows}
+    return {i: allowed[found[i].lower()] for i in rows}
 
 
 # -- the two shapes -----------------------------------------------------------------------------------------
 def parse_chain(cells: Cells) -> QuoteTable:
     """Return the table of a chain file: one named instrument a row."""
     check_columns(cells, _CHAIN, _CHAIN_OPTIONAL)
-    as_of = _instant(cells, "as_of")
+    as_of = one_instant(cells, "as_of")
     every = list(range(len(cells.frame)))
     kinds = _word(cells, "kind", {"future": "future", "perpetual": "future", "option": "option"}, every)
-    names = _words(cells, "instrument_name")
+    names = words(cells, "instrument_name")
     instruments = [_named(cells, i, "instrument_name", names[i], as_of) for i in every]
     expiries, strikes = _expiries(cells, "expiry"), numbers(cells, "strike", "USD")
     options = [i for i in every if kinds[i] == "option"]
@@ -168,12 +143,12 @@ def parse_chain(cells: Cells) -> QuoteTable:
 def parse_surface(cells: Cells) -> QuoteTable:
     """Return the table of a surface file: spot, forward and option rows; names are built from the columns."""
     check_columns(cells, _SURFACE, _SURFACE_OPTIONAL)
-    as_of = _instant(cells, "ref_date")
+    as_of = one_instant(cells, "ref_date")
     every = list(range(len(cells.frame)))
     kinds = _word(
         cells, "security_type", {"spot": "perpetual", "forward": "future", "option": "option"}, every
     )
-    assets = _words(cells, "asset")
+    assets = words(cells, "asset")
     expiries, strikes = _expiries(cells, "maturity"), numbers(cells, "strike", "USD")
     options = [i for i in every if kinds[i] == "option"]
     calls = _word(cells, "option_type", {"call": True, "put": False, "c": True, "p": False}, options)
@@ -193,7 +168,7 @@ def parse_surface(cells: Cells) -> QuoteTable:
                 "fill in the settlement time",
             )
         else:
-            name = f"{assets[i]}-{expiry.day}{_MONTHS[expiry.month - 1]}{expiry.year % 100:02d}"
+            name = f"{assets[i]}-{expiry.day}{MONTHS[expiry.month - 1]}{expiry.year % 100:02d}"
         if kinds[i] == "option":
             if not inverse[i]:
                 _linear(cells, i, "inverse", "inverse is False")
@@ -218,7 +193,7 @@ def _linear(cells: Cells, position: int, column: str, found: str) -> NoReturn:
         column,
         f"{found}: a contract that settles in quote currency",
         "coin-settled (inverse) contracts",
-        "remove its rows; linear chains are not read",
+        "remove its rows, or give linear options as an index chain of their own (expiration, cp, ...)",
         ConventionError,
     )
 
@@ -302,7 +277,7 @@ def _table(
     check_perpetuals(cells, instruments, bid, ask, columns)
     check_futures(cells, instruments, bid, ask, columns)
     check_coin_prices(cells, instruments, bid, ask, columns)
-    ledger = flags(instruments, bid, ask)
+    ledger = flags([c.name for c in instruments], bid, ask)
     mid = np.where(bid <= ask, 0.5 * (bid + ask), np.nan)
     frame = pd.DataFrame(
         {

@@ -163,9 +163,10 @@ def value_at_risk(
     level : float
         Between 0 and 1, for example 0.99 (never 0.01).
     weights : array_like, shape (n,), optional
-        Probabilities of the scenarios, 0 or more; equal where None. They are normalised.
+        Probabilities of the scenarios, 0 or more; those of ``scenarios`` where None, equal without either.
+        They are normalised.
     scenarios : ScenarioSet, optional
-        Names the tail scenarios in the result.
+        Names the tail scenarios in the result, and weighs them.
     strata : array_like of int, shape (n,), optional
         Group of each scenario where the design fixes how many fall in each (the window, in historical
         simulation with replications): only the spread inside groups is then simulation error.
@@ -190,7 +191,7 @@ def value_at_risk(
     >>> value_at_risk(-losses, 0.99).value
     99.0
     """
-    return _figure(tail_of(pnl, level, weights), "VaR", scenarios, strata)
+    return _figure(tail_of(pnl, level, _probabilities(weights, scenarios)), "VaR", scenarios, strata)
 
 
 def expected_shortfall(
@@ -234,7 +235,14 @@ def expected_shortfall(
     >>> expected_shortfall(-losses, 0.975).value
     99.2
     """
-    return _figure(tail_of(pnl, level, weights), "ES", scenarios, strata)
+    return _figure(tail_of(pnl, level, _probabilities(weights, scenarios)), "ES", scenarios, strata)
+
+
+def _probabilities(weights: npt.ArrayLike | None, scenarios: ScenarioSet | None) -> npt.ArrayLike | None:
+    """Return the weights to use: those given, else those of a set that has unequal ones."""
+    if weights is None and scenarios is not None and float(np.ptp(scenarios.weights)) > 0.0:
+        return scenarios.weights
+    return weights
 
 
 def _figure(

@@ -96,7 +96,7 @@ def build_snapshot(
     Raises
     ------
     ConventionError
-        The instants differ by more than ``max_skew``.
+        The instants differ by more than ``max_skew``, or options settle in quote currency.
     SchemaError
         An underlying stands in two tables.
     DataGapError
@@ -104,6 +104,13 @@ def build_snapshot(
     """
     if not tables:
         raise DataGapError("no quotes", "at least one table", "read a quote file first")
+    for table in tables:
+        if table.settlement != "inverse":
+            raise ConventionError(
+                f"{table.source} holds options that settle in quote currency",
+                "coin-settled options: marks and margin rules of a snapshot are for these",
+                "read it with pm.market.read_quotes and fit a surface with pm.surface.fit",
+            )
     _check_stamps(tables, max_skew)
     as_of = max(q.as_of for q in tables)
     markets: dict[str, UnderlyingMarket] = {}
@@ -124,6 +131,7 @@ def build_snapshot(
                 ledger += [
                     (f"{name} {expiry:%Y-%m-%d}", "too_few_points", why)
                     for expiry, why in surface.left_out.items()
+                    if expiry in curve.quotes
                 ]
             markets[name] = UnderlyingMarket(
                 name=name,

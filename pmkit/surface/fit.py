@@ -11,16 +11,23 @@ import pandas as pd
 from pmkit.core.errors import DataGapError, ParameterError
 from pmkit.core.time import parse_utc
 from pmkit.market.quotes import Quotes
+from pmkit.surface.essvi import EssviSurface
+from pmkit.surface.essvi_fit import ESSVI_MIN_POINTS, fit_essvi_surface
 from pmkit.surface.forwards import ForwardCurve, forward_curve
 from pmkit.surface.own_vols import OwnVols, own_vols
+from pmkit.surface.pchip import PCHIP_MIN_POINTS, PchipSurface, fit_pchip_surface
+from pmkit.surface.quote_filter import QuoteFilter, filter_quotes
+from pmkit.surface.sabr_surface import SABR_MIN_POINTS, SabrSurface, fit_sabr_surface
 from pmkit.surface.slice_quotes import slice_quotes
 from pmkit.surface.smile import LinearSurface, fit_linear_surface
+from pmkit.surface.ssvi import SsviSurface
+from pmkit.surface.ssvi_fit import SSVI_MIN_POINTS, fit_ssvi_surface
 from pmkit.surface.svi_fit import SVI_MIN_POINTS
-from pmkit.surface.svi_surface import SviSurface, fit_svi_surface
+from pmkit.surface.svi_surface import SviSurface, fit_free_svi_surface, fit_svi_surface
 
 __all__ = ["MODELS", "fit"]
 
-FittedAny = LinearSurface | SviSurface
+FittedAny = LinearSurface | PchipSurface | SviSurface | SabrSurface | EssviSurface | SsviSurface
 
 
 class _Model(NamedTuple):
@@ -33,7 +40,12 @@ class _Model(NamedTuple):
 #: Every model by the name that :func:`fit` takes.
 MODELS: dict[str, _Model] = {
     "linear": _Model(3, fit_linear_surface),
+    "pchip": _Model(PCHIP_MIN_POINTS, fit_pchip_surface),
     "svi": _Model(SVI_MIN_POINTS, fit_svi_surface),
+    "svi-free": _Model(SVI_MIN_POINTS, fit_free_svi_surface),
+    "sabr": _Model(SABR_MIN_POINTS, fit_sabr_surface),
+    "ssvi": _Model(SSVI_MIN_POINTS, fit_ssvi_surface),
+    "essvi": _Model(ESSVI_MIN_POINTS, fit_essvi_surface),
 }
 
 
@@ -46,20 +58,77 @@ def fit(
     as_of: str | pd.Timestamp | None = None,
     curve: ForwardCurve | None = None,
     vols: OwnVols | None = None,
+    filter: QuoteFilter | None = None,
 ) -> LinearSurface: ...
 
 
 @overload
 def fit(
     quotes: Quotes,
-    model: Literal["svi"],
+    model: Literal["svi", "svi-free"],
     *,
     underlying: str | None = None,
     as_of: str | pd.Timestamp | None = None,
     curve: ForwardCurve | None = None,
     vols: OwnVols | None = None,
+    filter: QuoteFilter | None = None,
     **options: Any,
 ) -> SviSurface: ...
+
+
+@overload
+def fit(
+    quotes: Quotes,
+    model: Literal["pchip"],
+    *,
+    underlying: str | None = None,
+    as_of: str | pd.Timestamp | None = None,
+    curve: ForwardCurve | None = None,
+    vols: OwnVols | None = None,
+    filter: QuoteFilter | None = None,
+) -> PchipSurface: ...
+
+
+@overload
+def fit(
+    quotes: Quotes,
+    model: Literal["sabr"],
+    *,
+    underlying: str | None = None,
+    as_of: str | pd.Timestamp | None = None,
+    curve: ForwardCurve | None = None,
+    vols: OwnVols | None = None,
+    filter: QuoteFilter | None = None,
+    **options: Any,
+) -> SabrSurface: ...
+
+
+@overload
+def fit(
+    quotes: Quotes,
+    model: Literal["ssvi"],
+    *,
+    underlying: str | None = None,
+    as_of: str | pd.Timestamp | None = None,
+    curve: ForwardCurve | None = None,
+    vols: OwnVols | None = None,
+    filter: QuoteFilter | None = None,
+    **options: Any,
+) -> SsviSurface: ...
+
+
+@overload
+def fit(
+    quotes: Quotes,
+    model: Literal["essvi"],
+    *,
+    underlying: str | None = None,
+    as_of: str | pd.Timestamp | None = None,
+    curve: ForwardCurve | None = None,
+    vols: OwnVols | None = None,
+    filter: QuoteFilter | None = None,
+    **options: Any,
+) -> EssviSurface: ...
 
 
 @overload
@@ -71,6 +140,7 @@ def fit(
     as_of: str | pd.Timestamp | None = None,
     curve: ForwardCurve | None = None,
     vols: OwnVols | None = None,
+    filter: QuoteFilter | None = None,
     **options: Any,
 ) -> FittedAny: ...
 
@@ -83,33 +153,42 @@ def fit(
     as_of: str | pd.Timestamp | None = None,
     curve: ForwardCurve | None = None,
     vols: OwnVols | None = None,
+    filter: QuoteFilter | None = None,
     **options: Any,
 ) -> FittedAny:
     """Return the surface of total variance through the option quotes of one underlying.
 
     The model ``"linear"`` passes through its quotes as they are; ``"svi"`` fits raw SVI to each expiry alone,
-    weighted by vega over spread. Absence of static arbitrage is **not** guaranteed by either, neither between
-    strikes nor between expiries; :meth:`SviSurface.arbitrage` says where there is some.
+    weighted by vega over spread: neither excludes static arbitrage, between strikes or between expiries, and
+    :meth:`SviSurface.arbitrage` says where there is some. ``"svi-free"`` takes the nearest slices without
+    arbitrage between strikes. ``"essvi"`` fits all expiries at once, three numbers each, and ``"ssvi"`` one
+    number each beside three for all: both are free of static arbitrage by construction and follow their
+    quotes less closely. ``"pchip"`` (monotone cubics through every quote) and ``"sabr"`` are controls.
 
     Parameters
     ----------
     quotes : Quotes
-    model : {"linear", "svi"}
+    model : {"linear", "pchip", "svi", "svi-free", "sabr", "ssvi", "essvi"}
     underlying : str, optional
         Needed only where the quotes hold several.
     as_of : str or Timestamp, optional
         Instant from which times count; that of the quotes where None.
     curve, vols : optional
         Forwards and own vols where they are known already.
+    filter : QuoteFilter, optional
+        Checks that the quotes have to pass (:func:`filter_quotes`), not together with ``vols``; where None
+        every two-sided quote with a vol counts.
     **options
-        Options of the model: ``starts`` for ``"svi"``.
+        Options of the model: ``starts`` for ``"svi"`` and ``"svi-free"``; ``beta`` for ``"sabr"``; ``bound``,
+        ``start`` and ``loss`` for ``"essvi"``; ``bound`` and ``phi`` for ``"ssvi"``.
 
     Raises
     ------
     ParameterError
         Unknown model, an option that the model does not have, or several underlyings and none named.
     DataGapError
-        Unknown underlying, no perpetual, or no expiry with three usable options (``"svi"``: five).
+        Unknown underlying, no perpetual, or no expiry with three usable options (``"svi"``: five), or no
+        quote that passes the filter.
 
     Examples
     --------
@@ -147,6 +226,10 @@ def fit(
         )
     instant = quotes.as_of if as_of is None else parse_utc(as_of)
     curve = forward_curve(quotes, underlying, as_of=instant) if curve is None else curve
+    if filter is not None:
+        if vols is not None:
+            raise ParameterError("filter and vols are both given", "one of them", "filter before own_vols")
+        quotes = filter_quotes(quotes, curve, filter=filter).quotes
     vols = own_vols(quotes, curve) if vols is None else vols
     points, left_out = slice_quotes(vols, curve, chosen.least)
     return chosen.fit(points, curve, left_out, **options)

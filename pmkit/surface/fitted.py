@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,14 @@ import pandas as pd
 from pmkit.core.types import FloatArray
 from pmkit.surface.butterfly import ButterflyReport
 from pmkit.surface.calendar import CalendarReport
+from pmkit.surface.numeric_arbitrage import NumericButterfly, arbitrage_frame
 from pmkit.surface.slice_fit import SliceFit
 from pmkit.surface.slice_quotes import SliceQuotes
 from pmkit.surface.sliced import SlicedSurface
+from pmkit.surface.smile_plot import plot_smiles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["FittedSlice", "FittedSurface"]
 
@@ -62,6 +67,10 @@ class FittedSlice(ABC):
         fitted = self.at(self.quotes.k)
         return self.quotes.to_frame().assign(w_fit=fitted, iv_fit=np.sqrt(fitted / self.tau))
 
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the smile with the vols of bid and ask as bars, and return the axes."""
+        return plot_smiles([self], ax)
+
 
 F = TypeVar("F", bound=FittedSlice)
 
@@ -77,7 +86,7 @@ class FittedSurface(SlicedSurface[F], Generic[F]):
     #: What holds beyond the quoted strikes, in words.
     _outside = "total variance goes on by the formula beyond the quoted strikes"
 
-    def _butterfly(self, one: F) -> ButterflyReport:
+    def _butterfly(self, one: F) -> ButterflyReport | NumericButterfly:
         raise NotImplementedError(f"{type(self).__name__} does not say how a slice is judged")
 
     def _calendar(self, near: F, far: F) -> CalendarReport:
@@ -85,7 +94,7 @@ class FittedSurface(SlicedSurface[F], Generic[F]):
 
     # -- arbitrage ------------------------------------------------------------------------------------------
     @cached_property
-    def _reports(self) -> tuple[tuple[ButterflyReport, CalendarReport | None], ...]:
+    def _reports(self) -> tuple[tuple[ButterflyReport | NumericButterfly, CalendarReport | None], ...]:
         nears: tuple[F | None, ...] = (None, *self.slices[:-1])
         return tuple(
             (self._butterfly(far), self._calendar(near, far) if near else None)
@@ -98,30 +107,9 @@ class FittedSurface(SlicedSurface[F], Generic[F]):
         Returns
         -------
         DataFrame
-            ``free``: neither kind. ``butterfly_margin``: exact width over its least admissible value, less 1
-            (negative: arbitrage; -1 where no width would do). ``min_g`` at ``k_min_g``. ``g_left`` and
-            ``g_right``: limits of g. ``slope_left`` and ``slope_right`` of total variance. ``calendar_min``:
-            least increase of w from the expiry before at equal k, at ``k_calendar_min`` (minus infinity where
-            a wing is flatter than before; NaN for the first expiry). ``butterfly_at`` and ``calendar_at``:
-            the intervals of k concerned.
+            As :func:`pmkit.surface.arbitrage_frame`.
         """
-        rows: dict[pd.Timestamp, dict[str, Any]] = {}
-        for one, (wings, time) in zip(self.slices, self._reports, strict=True):
-            rows[one.expiry] = {
-                "free": wings.free and (time is None or time.free),
-                "butterfly_margin": wings.margin,
-                "min_g": wings.min_g,
-                "k_min_g": wings.k_min_g,
-                "butterfly_at": wings.violations,
-                "slope_left": wings.slopes[0],
-                "slope_right": wings.slopes[1],
-                "g_left": wings.limits[0],
-                "g_right": wings.limits[1],
-                "calendar_min": time.min_dw if time else math.nan,
-                "k_calendar_min": time.k_min_dw if time else math.nan,
-                "calendar_at": time.violations if time else (),
-            }
-        return pd.DataFrame.from_dict(rows, orient="index")
+        return arbitrage_frame((one.expiry for one in self.slices), self._reports)
 
     # -- display --------------------------------------------------------------------------------------------
     @property

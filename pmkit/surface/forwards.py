@@ -1,168 +1,40 @@
-"""The forward of each expiry: the listed future, else robust put-call parity on near-the-money pairs."""
+"""Forward and discount of each expiry: the listed future, else robust parity on near-the-money pairs."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pmkit.core.errors import DataGapError, ParameterError
+from pmkit.core.errors import ConventionError, DataGapError, ParameterError, SchemaError
 from pmkit.core.time import year_fraction
-from pmkit.core.types import BoolArray, FloatArray
+from pmkit.core.types import FloatArray, Settlement
 from pmkit.market.quotes import Quotes
 from pmkit.market.snapshot import ForwardQuote
+from pmkit.surface.forwards_linear import line_without_stale, parity_line, vix_forward
+from pmkit.surface.forwards_parity import ParityForward, parity_forward, without_stale
 
-__all__ = ["ForwardCurve", "ParityForward", "forward_curve", "parity_forward"]
+__all__ = ["Contradicting", "ForwardCurve", "ForwardMethod", "forward_curve", "spot_of"]
 
-_MAX_ROUNDS = 50
-_TOLERANCE = 1e-5
-_HUBER = 1.345
-
-
-@dataclass(frozen=True, kw_only=True)
-class ParityForward:
-    """Forward implied by coin-settled call-put pairs of one expiry.
-
-    Attributes
-    ----------
-    price : float
-        Robust estimate, USD.
-    lower, upper : float
-        Bounds that every pair used allows at its bid and ask; ``lower > upper`` says that the quotes
-        contradict each other.
-    pairs : int
-        Pairs used.
-    sd : float
-        Total volatility iv·√tau read from the straddle nearest the money.
-    """
-
-    price: float
-    lower: float
-    upper: float
-    pairs: int
-    sd: float
-
-    @property
-    def feasible(self) -> bool:
-        """True where the estimate lies between the bounds."""
-        return self.lower <= self.price <= self.upper
-
-
-def parity_forward(
-    strike: npt.ArrayLike,
-    call_bid: npt.ArrayLike,
-    call_ask: npt.ArrayLike,
-    put_bid: npt.ArrayLike,
-    put_ask: npt.ArrayLike,
-    start: float,
-) -> ParityForward:
-    """Return the forward in USD that coin-settled calls and puts at the same strikes imply.
-
-    Parameters
-    ----------
-    strike : array_like, shape (n,)
-        USD, positive.
-    call_bid, call_ask, put_bid, put_ask : array_like, shape (n,)
-        Coin per coin of notional; a pair with a NaN is left out.
-    start : float
-        First guess in USD, positive: the index or a neighbouring forward.
-
-    Returns
-    -------
-    ParityForward
-
-    Raises
-    ------
-    DataGapError
-        Fewer than three complete pairs.
-    ParameterError
-        ``start`` is not positive.
-
-    Notes
-    -----
-    ``c - p = 1 - K/F`` is a line through 1 at K = 0, so that only its slope ``-1/F`` is estimated. The pairs
-    are those with ``|ln(K/F)|`` within one at-the-money standard deviation, at least three; the weights are
-    ``1/spread²`` (floored at a tenth of the median spread) times Huber's, and forward and band are renewed
-    until the forward moves by less than 1e-5. A pair bounds the forward by ``K/(1 - (c_bid - p_ask))`` from
-    below and ``K/(1 - (c_ask - p_bid))`` from above.
-
-    References
-    ----------
-    Huber (1964).
-
-    Examples
-    --------
-    >>> from pmkit.pricing import black76_inverse
-    >>> K = np.array([58e3, 60e3, 62e3])
-    >>> c, p = (black76_inverse(60e3, K, 0.1, 0.5, is_call=side) for side in (True, False))
-    >>> round(parity_forward(K, c - 1e-4, c + 1e-4, p - 1e-4, p + 1e-4, 55e3).price, 6)
-    60000.0
-    """
-    if not (math.isfinite(start) and start > 0.0):
-        raise ParameterError(f"start is {start!r}", "a positive price in USD", "give the index price")
-    K, cb, ca, pb, pa = (
-        np.asarray(a, dtype=np.float64) for a in (strike, call_bid, call_ask, put_bid, put_ask)
-    )
-    whole = np.isfinite(K) & np.isfinite(cb) & np.isfinite(ca) & np.isfinite(pb) & np.isfinite(pa)
-    if int(whole.sum()) < 3:
-        raise DataGapError(
-            f"{int(whole.sum())} call-put pairs",
-            "at least 3 strikes with both sides of both",
-            "list the future",
-        )
-    K, cb, ca, pb, pa = K[whole], cb[whole], ca[whole], pb[whole], pa[whole]
-    difference, spread = 0.5 * (cb + ca) - 0.5 * (pb + pa), (ca - cb) + (pa - pb)
-    straddle = 0.5 * (cb + ca) + 0.5 * (pb + pa)
-    positive = spread[spread > 0.0]
-    spread = np.maximum(spread, 0.1 * float(np.median(positive)) if positive.size else 1.0)
-    F, sd, band = start, math.nan, np.ones(K.size, dtype=bool)
-    for _ in range(_MAX_ROUNDS):
-        k = np.log(K / F)
-        # at the money a straddle is worth sd·sqrt(2/pi) coins to first order
-        sd = float(straddle[np.argmin(np.abs(k))]) * math.sqrt(math.pi / 2.0)
-        band = _band(k, sd)
-        renewed = _robust_slope(K[band], 1.0 - difference[band], spread[band])
-        moved, F = abs(renewed / F - 1.0), renewed
-        if moved < _TOLERANCE:
-            break
-    low, high = 1.0 - (cb - pa)[band], 1.0 - (ca - pb)[band]
-    lower = float(np.max(np.where(low > 0.0, K[band] / np.where(low > 0.0, low, 1.0), 0.0)))
-    upper = float(np.min(np.where(high > 0.0, K[band] / np.where(high > 0.0, high, 1.0), np.inf)))
-    return ParityForward(price=F, lower=lower, upper=upper, pairs=int(band.sum()), sd=sd)
-
-
-def _band(k: FloatArray, sd: float) -> BoolArray:
-    """Return the strikes within one standard deviation, else the three nearest the money."""
-    inside: BoolArray = np.abs(k) <= sd
-    if int(inside.sum()) < 3:
-        inside = np.abs(k) <= np.sort(np.abs(k))[2]
-    return inside
-
-
-def _robust_slope(K: FloatArray, y: FloatArray, spread: FloatArray) -> float:
-    """Return F of ``y = K/F`` by Huber's weights on residuals in units of the spread."""
-    weight = 1.0 / spread**2
-    for _ in range(20):
-        beta = math.fsum(weight * K * y) / math.fsum(weight * K * K)
-        residual = np.abs(y - beta * K) / spread
-        scale = max(1.4826 * float(np.median(residual)), 1e-12)
-        weight = np.minimum(1.0, _HUBER * scale / np.maximum(residual, 1e-300)) / spread**2
-    return 1.0 / beta
+ForwardMethod = Literal["auto", "parity", "vix"]
+Contradicting = Literal["refuse", "drop"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ForwardCurve:
-    """Forwards of one underlying by expiry, with what could not be found.
+    """Forwards and discount factors of one underlying by expiry, with what could not be found.
 
     Attributes
     ----------
     underlying : str
     spot : float
-        Mid of the perpetual, USD: it stands for the index.
+        Mid of the perpetual in USD, which stands for the index; of an index chain its last level.
     as_of : pandas.Timestamp
         Instant from which times to expiry count.
     quotes : mapping of Timestamp to ForwardQuote
@@ -170,7 +42,15 @@ class ForwardCurve:
     parity : mapping of Timestamp to ParityForward
         Estimates by parity wherever pairs exist, also where the future was preferred.
     ledger : tuple of (instrument, reason, detail)
-        Expiries without a forward.
+        Expiries without a forward: ``no_forward`` (coin-settled, and too few pairs), ``parity_infeasible``
+        (bids and asks contradict each other), ``discount_out_of_range``, ``no_discount``; and pairs left out
+        of an estimate, ``stale_pairs``.
+    df : mapping of Timestamp to float
+        Discount factor by expiry; 1 where it is not named (coin-settled options).
+    status : mapping of Timestamp to str
+        ``ok``, ``repaired``, ``infeasible``, ``at_bound`` or ``too_few_points`` of every expiry that was
+        looked at; empty where a curve was made by hand.
+    settlement : {"inverse", "linear"}
     """
 
     underlying: str
@@ -179,6 +59,13 @@ class ForwardCurve:
     quotes: dict[pd.Timestamp, ForwardQuote]
     parity: dict[pd.Timestamp, ParityForward]
     ledger: tuple[tuple[str, str, str], ...]
+    df: Mapping[pd.Timestamp, float] = field(default_factory=dict)
+    status: Mapping[pd.Timestamp, str] = field(default_factory=dict)
+    settlement: Settlement = "inverse"
+
+    def discount(self, expiry: pd.Timestamp) -> float:
+        """Return the discount factor of an expiry, 1 where none is named."""
+        return float(self.df.get(expiry, 1.0))
 
     def at(self, tau: npt.ArrayLike) -> FloatArray:
         """Return forwards in USD at times in years: ln F is linear in tau, from the spot at 0.
@@ -195,7 +82,10 @@ class ForwardCurve:
         return np.asarray(np.exp(np.interp(years, knots, logs) + beyond))
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row per expiry: forward, source, parity with bounds and pairs, difference in bp."""
+        """Return one row per expiry: forward, source, parity with bounds and pairs, difference in bp, df.
+
+        ``intercept`` is the free intercept of coin-settled parity, which should be 1 within the spread.
+        """
         rows = []
         for expiry, quote in self.quotes.items():
             other = self.parity.get(expiry)
@@ -210,6 +100,9 @@ class ForwardCurve:
                     "upper": other.upper if other else math.nan,
                     "pairs": other.pairs if other else 0,
                     "difference_bp": 1e4 * (other.price / quote.price - 1.0) if other else math.nan,
+                    "df": self.discount(expiry),
+                    "intercept": other.intercept if other else math.nan,
+                    "status": self.status.get(expiry, ""),
                 }
             )
         return pd.DataFrame(rows)
@@ -225,13 +118,15 @@ def _pairs(options: pd.DataFrame) -> pd.DataFrame:
 
 
 def spot_of(quotes: Quotes, underlying: str) -> float:
-    """Return the mid of the perpetual in USD, which stands for the index.
+    """Return the index level that the source gives, else the mid of the perpetual, in quote currency.
 
     Raises
     ------
     DataGapError
-        The quotes hold no perpetual of the underlying.
+        The quotes hold neither.
     """
+    if underlying in quotes.spots:
+        return float(quotes.spots[underlying])
     frame = quotes.of_underlying(underlying)
     mids = frame.loc[frame["kind"] == "perpetual", "mid"].dropna()
     if mids.empty:
@@ -244,8 +139,16 @@ def spot_of(quotes: Quotes, underlying: str) -> float:
     return float(mids.iloc[0])
 
 
-def forward_curve(quotes: Quotes, underlying: str, *, as_of: pd.Timestamp | None = None) -> ForwardCurve:
-    """Return the forward of every expiry in USD: mid of the listed future, else parity, else a ledger row.
+def forward_curve(
+    quotes: Quotes,
+    underlying: str,
+    *,
+    as_of: pd.Timestamp | None = None,
+    method: ForwardMethod = "auto",
+    discount: Mapping[pd.Timestamp, float] | None = None,
+    contradicting: Contradicting = "refuse",
+) -> ForwardCurve:
+    """Return forward (quote currency) and discount factor of every expiry, or the reason why there is none.
 
     Parameters
     ----------
@@ -253,17 +156,33 @@ def forward_curve(quotes: Quotes, underlying: str, *, as_of: pd.Timestamp | None
     underlying : str
     as_of : Timestamp, optional
         Instant from which times count; that of the quotes where None.
+    method : {"auto", "parity", "vix"}
+        ``auto``: mid of the listed future, else parity. ``parity``: put-call parity also where a future is
+        listed. ``vix``: the pair with the least ``|C - P|`` alone.
+    discount : mapping of Timestamp to float, optional
+        Known discount factors by expiry (options in quote currency); the rest are estimated.
+    contradicting : {"refuse", "drop"}
+        What to do where call-put pairs contradict each other: no forward for the expiry, or leave pairs out,
+        the furthest first, until the rest agree, at most a fifth of those near the money, each named in the
+        ledger (``stale_pairs``).
 
     Returns
     -------
     ForwardCurve
-        Sources are ``"listed future"``, ``"forward row"`` (surface files) or ``"parity"``. A parity estimate
-        outside the bounds of its own bids and asks is not used.
+        Sources are ``"listed future"``, ``"forward row"`` (surface files), ``"parity"``, ``"parity, moved
+        into its bounds"`` or ``"vix rule"``. A parity estimate that contradicts its own bids and asks is not
+        used: the expiry stands in the ledger with the strikes at fault.
 
     Raises
     ------
     DataGapError
-        No perpetual of the underlying.
+        No perpetual of the underlying, and no index level.
+    ConventionError
+        American options, or a discount factor for coin-settled ones.
+    ParameterError
+        Unknown method, or options that have expired at ``as_of``.
+    SchemaError
+        A strike that is not positive.
 
     Examples
     --------
@@ -272,45 +191,199 @@ def forward_curve(quotes: Quotes, underlying: str, *, as_of: pd.Timestamp | None
     >>> len(curve.quotes), set(f.source for f in curve.quotes.values())
     (13, {'listed future'})
     """
+    instant = quotes.as_of if as_of is None else as_of
+    _check(quotes, underlying, method, discount, contradicting)
     spot = spot_of(quotes, underlying)
     frame = quotes.of_underlying(underlying)
     listed = frame[(frame["kind"] == "future") & frame["mid"].notna()].set_index("expiry")["mid"]
-    label = "forward row" if quotes.labels else "listed future"
+    label = "forward row" if quotes.labels and quotes.settlement == "inverse" else "listed future"
     options = frame[frame["kind"] == "option"]
-    found: dict[pd.Timestamp, ForwardQuote] = {}
-    estimates: dict[pd.Timestamp, ParityForward] = {}
-    ledger: list[tuple[str, str, str]] = []
     expiries: list[Any] = sorted(set(listed.index) | set(options["expiry"].unique()))
+    _refuse_strikes(options, quotes)
+    _refuse_expired(expiries, instant, quotes)
+    by_expiry = dict(tuple(options.groupby("expiry")))
+    collected = _Collected()
     guess = spot
     for expiry in expiries:
-        pairs = _pairs(options[options["expiry"] == expiry])
-        estimate: ParityForward | None = None
-        if len(pairs) >= 3:
-            cb, ca, pb, pa = (pairs[c].to_numpy() for c in ("bid_call", "ask_call", "bid_put", "ask_put"))
-            estimate = parity_forward(pairs.index.to_numpy(), cb, ca, pb, pa, start=guess)
-            estimates[expiry] = estimate
-        if expiry in listed.index:
-            found[expiry] = ForwardQuote(float(listed[expiry]), label)
-        elif estimate is not None and estimate.feasible:
-            found[expiry] = ForwardQuote(estimate.price, "parity")
+        pairs = _pairs(by_expiry.get(expiry, options.iloc[:0]))
+        future = float(listed[expiry]) if expiry in listed.index else None
+        known = None if discount is None else discount.get(expiry)
+        estimate = _estimate(pairs, quotes.settlement, method, guess, future, known, contradicting)
+        if estimate is not None:
+            collected.parity[expiry] = estimate
+        name = f"{underlying} {expiry:%Y-%m-%d}"
+        if future is not None and method == "auto":
+            collected.listed(expiry, name, ForwardQuote(future, label), estimate, known, quotes.settlement)
         else:
-            name = f"{underlying} {expiry:%Y-%m-%d}"
-            if estimate is None:
-                ledger.append(
-                    (name, "no_forward", f"no listed future and {len(pairs)} call-put pairs, 3 are needed")
-                )
-            else:
-                bounds = f"{estimate.price:.2f} outside {estimate.lower:.2f} to {estimate.upper:.2f}"
-                ledger.append(
-                    (name, "no_forward", f"no listed future and parity contradicts bid and ask: {bounds}")
-                )
-            continue
-        guess = found[expiry].price
+            collected.implied(expiry, name, estimate, len(pairs), method)
+        if expiry in collected.found:
+            guess = collected.found[expiry].price
     return ForwardCurve(
         underlying=underlying,
         spot=spot,
-        as_of=quotes.as_of if as_of is None else as_of,
-        quotes=found,
-        parity=estimates,
-        ledger=tuple(ledger),
+        as_of=instant,
+        quotes=collected.found,
+        parity=collected.parity,
+        ledger=tuple(collected.ledger),
+        df=collected.df,
+        status=collected.status,
+        settlement=quotes.settlement,
     )
+
+
+def _check(
+    quotes: Quotes,
+    underlying: str,
+    method: str,
+    discount: Mapping[pd.Timestamp, float] | None,
+    contradicting: str,
+) -> None:
+    if quotes.exercise == "american":
+        raise ConventionError(
+            f"American options on {underlying} in {quotes.source}",
+            "European options: for American ones put-call parity is an inequality and gives no forward",
+            "use the European index options, or forwards and vols from an American pricer",
+        )
+    if method not in ("auto", "parity", "vix"):
+        raise ParameterError(
+            f"method is {method!r}", "'auto', 'parity' or 'vix'", "name one of these methods"
+        )
+    if contradicting not in ("refuse", "drop"):
+        raise ParameterError(
+            f"contradicting is {contradicting!r}", "'refuse' or 'drop'", "say what to do with stale pairs"
+        )
+    if discount and quotes.settlement == "inverse":
+        raise ConventionError(
+            "discount factors for coin-settled options",
+            "none: their premium is in coin and the forward carries the rate",
+            "leave discount out",
+        )
+    for expiry, df in (discount or {}).items():
+        if not (math.isfinite(df) and df > 0.0):
+            raise ParameterError(
+                f"discount factor of {expiry:%Y-%m-%d} is {df!r}", "a positive number", "correct it"
+            )
+
+
+def _refuse_strikes(options: pd.DataFrame, quotes: Quotes) -> None:
+    wrong = options[~(options["strike"] > 0.0)]
+    if len(wrong):
+        raise SchemaError(
+            f"strike of {wrong['instrument'].iloc[0]} is {float(wrong['strike'].iloc[0]):g}",
+            "a positive strike",
+            "correct the quote or drop it",
+            file=quotes.source,
+        )
+
+
+def _refuse_expired(expiries: list[Any], instant: pd.Timestamp, quotes: Quotes) -> None:
+    gone = [e for e in expiries if e <= instant]
+    if gone:
+        raise ParameterError(
+            f"{len(gone)} expiries of {quotes.source} from {gone[0].isoformat()} have passed",
+            f"expiries after as_of {instant.isoformat()}",
+            "drop them, or ask for an earlier instant",
+        )
+
+
+def _estimate(
+    pairs: pd.DataFrame,
+    settlement: Settlement,
+    method: str,
+    guess: float,
+    future: float | None,
+    df: float | None,
+    contradicting: str,
+) -> ParityForward | None:
+    """Return the estimate of one expiry, or None where the pairs are fewer than three."""
+    if len(pairs) < 3:
+        return None
+    K = pairs.index.to_numpy()
+    cb, ca, pb, pa = (pairs[c].to_numpy() for c in ("bid_call", "ask_call", "bid_put", "ask_put"))
+    call, put = 0.5 * (cb + ca), 0.5 * (pb + pa)
+    if settlement == "inverse":
+        found = parity_forward(K, cb, ca, pb, pa, start=guess)
+        if contradicting == "drop" and not found.feasible:
+            estimate = partial(parity_forward, start=guess)
+            found = without_stale([K, cb, ca, pb, pa], estimate, lambda one, at: 1.0 - at / one.price)
+        if method == "vix":
+            at = int(np.argmin(np.abs(call - put)))
+            found = replace(found, price=float(K[at] / (1.0 - (call - put)[at])))
+        return found
+    known = future if method == "auto" and df is None else None
+    line = parity_line if contradicting == "refuse" else line_without_stale
+    found = line(K, cb, ca, pb, pa, df=df, forward=known)
+    if method == "vix":
+        found = replace(found, price=vix_forward(K, call, put, df=found.df)[0])
+    return found
+
+
+class _Collected:
+    """What the walk over the expiries gathers."""
+
+    def __init__(self) -> None:
+        self.found: dict[pd.Timestamp, ForwardQuote] = {}
+        self.parity: dict[pd.Timestamp, ParityForward] = {}
+        self.ledger: list[tuple[str, str, str]] = []
+        self.df: dict[pd.Timestamp, float] = {}
+        self.status: dict[pd.Timestamp, str] = {}
+
+    def listed(
+        self,
+        expiry: pd.Timestamp,
+        name: str,
+        quote: ForwardQuote,
+        estimate: ParityForward | None,
+        df: float | None,
+        settlement: Settlement,
+    ) -> None:
+        """Take the listed future; options in quote currency need a discount factor besides."""
+        if settlement == "linear":
+            if df is None and estimate is not None and estimate.feasible:
+                df = estimate.df
+            if df is None:
+                why = "too few call-put pairs" if estimate is None else _contradiction(estimate)
+                self.ledger.append((name, "no_discount", f"a listed future, but no discount factor: {why}"))
+                self.status[expiry] = "too_few_points" if estimate is None else estimate.status
+                return
+            self.df[expiry] = df
+            if estimate is not None:
+                self._dropped(name, estimate, estimate.pairs)
+        self.found[expiry], self.status[expiry] = quote, "ok"
+
+    def implied(
+        self, expiry: pd.Timestamp, name: str, estimate: ParityForward | None, pairs: int, method: str
+    ) -> None:
+        """Take the estimate by parity where its quotes do not contradict it."""
+        if estimate is None:
+            self.status[expiry] = "too_few_points"
+            text = f"no listed future and {pairs} call-put pairs, 3 are needed"
+            self.ledger.append((name, "no_forward", text))
+            return
+        self.status[expiry] = estimate.status
+        if estimate.feasible:
+            source = "parity" if estimate.status == "ok" else "parity, moved into its bounds"
+            self.found[expiry] = ForwardQuote(estimate.price, "vix rule" if method == "vix" else source)
+            self.df[expiry] = estimate.df
+            self._dropped(name, estimate, pairs)
+            return
+        reason = "no_forward"
+        if math.isnan(estimate.intercept):
+            reason = "discount_out_of_range" if estimate.status == "at_bound" else "parity_infeasible"
+        text = f"no listed future and parity contradicts bid and ask: {_contradiction(estimate)}"
+        if estimate.status == "at_bound":
+            text = f"no listed future and the discount factor of parity is {estimate.df:.4f}"
+        self.ledger.append((name, reason, text))
+
+    def _dropped(self, name: str, estimate: ParityForward, pairs: int) -> None:
+        if estimate.dropped:
+            strikes = ", ".join(f"{k:g}" for k in estimate.dropped)
+            text = f"{len(estimate.dropped)} of {pairs} call-put pairs contradict the rest: strikes {strikes}"
+            self.ledger.append((name, "stale_pairs", text))
+
+
+def _contradiction(estimate: ParityForward) -> str:
+    if estimate.at_fault:
+        strikes = ", ".join(f"{k:g}" for k in estimate.at_fault)
+        return f"off by {estimate.slack:.2f} at strikes {strikes}"
+    return f"{estimate.price:.2f} outside {estimate.lower:.2f} to {estimate.upper:.2f}"

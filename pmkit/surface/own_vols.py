@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from pmkit.core.errors import ConventionError
 from pmkit.core.status import Status
 from pmkit.core.time import year_fraction
 from pmkit.market.quotes import Quotes
@@ -26,7 +27,8 @@ class OwnVols:
     Attributes
     ----------
     frame : pandas.DataFrame
-        instrument, expiry, strike, is_call, forward, tau, k, mid, spread (coin), iv.
+        instrument, expiry, strike, is_call, mid, forward, tau, k, bid, ask, spread, iv. Mid, bid, ask and
+        spread in shares of the discounted forward, which a coin premium is already.
     ledger : tuple of (instrument, reason, detail)
         Options without an own vol: ``below_intrinsic`` or another status of the inversion,
         ``vol_out_of_range``, ``no_forward``.
@@ -44,8 +46,21 @@ class OwnVols:
 def own_vols(quotes: Quotes, curve: ForwardCurve) -> OwnVols:
     """Return the implied vols (decimal) of the option mids of one underlying, on the forwards of ``curve``.
 
-    Mids below the intrinsic value on the forward have none; they and every other failure stand in the ledger.
+    Premiums in quote currency are discounted by the factors of the curve. In-the-money mids are inverted
+    through parity. Mids below the intrinsic value on the forward have none; they and every other failure
+    stand in the ledger.
+
+    Raises
+    ------
+    ConventionError
+        Quotes and curve are of different settlement.
     """
+    if quotes.settlement != curve.settlement:
+        raise ConventionError(
+            f"{quotes.settlement} quotes and a curve of {curve.settlement} ones",
+            "the same settlement",
+            "make the curve from these quotes",
+        )
     frame = quotes.of_underlying(curve.underlying)
     options = frame[(frame["kind"] == "option") & frame["mid"].notna()]
     ledger = [
@@ -57,20 +72,25 @@ def own_vols(quotes: Quotes, curve: ForwardCurve) -> OwnVols:
     tau = np.array([year_fraction(curve.as_of, e) for e in options["expiry"]], dtype=np.float64)
     strike, mid = options["strike"].to_numpy(), options["mid"].to_numpy()
     is_call = options["is_call"].to_numpy(dtype=bool)
+    df = np.array([curve.discount(e) for e in options["expiry"]], dtype=np.float64)
     iv, status = (np.empty(0), np.empty(0, dtype=np.int8))
     if len(options):
         iv, status = implied_vol(
-            mid, forward, strike, tau, is_call=is_call, return_status=True, settlement="inverse"
-        )
+            mid, forward, strike, tau, df=df, is_call=is_call, return_status=True,
+            settlement=quotes.settlement,
+        )  # fmt: skip
+    # premiums in shares of the discounted forward; a coin premium stays as it is
+    share = np.ones(forward.size) if quotes.settlement == "inverse" else df * forward
     for i in np.flatnonzero((status != Status.OK) | (iv > _MAX_IV)):
         name = str(options["instrument"].iloc[i])
         if status[i] == Status.OK:
             ledger.append((name, "vol_out_of_range", f"mid {mid[i]:g} implies {iv[i]:.2f}"))
             continue
-        intrinsic = max(0.0, (1.0 if is_call[i] else -1.0) * (1.0 - strike[i] / forward[i]))
+        intrinsic = max(0.0, (1.0 if is_call[i] else -1.0) * (1.0 - strike[i] / forward[i])) * share[i]
         ledger.append((name, Status(int(status[i])).label, f"mid {mid[i]:g}, intrinsic {intrinsic:.6g}"))
     good = (status == Status.OK) & (iv <= _MAX_IV)
-    table = options[["instrument", "expiry", "strike", "is_call", "mid"]].assign(
-        forward=forward, tau=tau, k=np.log(strike / forward), spread=options["ask"] - options["bid"], iv=iv
-    )
+    table = options[["instrument", "expiry", "strike", "is_call"]].assign(
+        mid=mid / share, forward=forward, tau=tau, k=np.log(strike / forward), bid=options["bid"] / share,
+        ask=options["ask"] / share, spread=(options["ask"] - options["bid"]) / share, iv=iv,
+    )  # fmt: skip
     return OwnVols(frame=table[good], ledger=tuple(ledger))

@@ -80,9 +80,15 @@ def slice_quotes(
 ) -> tuple[tuple[SliceQuotes, ...], dict[pd.Timestamp, tuple[str, str]]]:
     """Return the points of every expiry with at least ``least`` of them, and the others with the reason.
 
-    Out-of-the-money options, near the money the tighter of call and put; one option a strike.
+    Out-of-the-money options, near the money the tighter of call and put; one option a strike. An expiry
+    without a forward is left out with the status that the curve gives it.
     """
     found, left_out = [], {}
+    for expiry, status in curve.status.items():
+        if expiry not in curve.quotes:
+            name = f"{curve.underlying} {expiry:%Y-%m-%d}"
+            reasons = [detail for what, _, detail in curve.ledger if what == name]
+            left_out[expiry] = (status, reasons[0] if reasons else "its expiry has no forward")
     for expiry in curve.quotes:
         here = vols.frame[vols.frame["expiry"] == expiry]
         chosen = _chosen(here) if len(here) else here
@@ -118,7 +124,7 @@ def _chosen(vols: pd.DataFrame) -> pd.DataFrame:
     nearest = vols.iloc[int(np.argmin(np.abs(vols["k"].to_numpy())))]
     reach = _NEAR_THE_MONEY * float(nearest["iv"]) * np.sqrt(tau)
     near = vols["k"].abs().to_numpy() <= reach
-    # vega of call and put agree, so the narrower coin spread is the narrower vol spread
+    # vega of call and put agree, so the narrower spread is the narrower vol spread
     order = np.where(near, vols["spread"], np.where(outside, 0.0, np.inf))
     chosen = vols.assign(order=order, itm=~outside).query("order < inf")
     return chosen.sort_values(["strike", "order", "itm"], kind="stable").drop_duplicates("strike")
@@ -127,18 +133,19 @@ def _chosen(vols: pd.DataFrame) -> pd.DataFrame:
 def _error_bars(chosen: pd.DataFrame) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return error bars, bids and asks in total variance.
 
-    The bar is half the spread over vega; a spread narrower than a tenth of the median counts as that much. A
-    bid below the intrinsic value is total variance 0, an ask without a vol is infinite.
+    Premiums are shares of the discounted forward. The bar is half the spread over vega; a spread narrower
+    than a tenth of the median counts as that much. A bid below the intrinsic value is total variance 0, an
+    ask without a vol is infinite.
     """
     iv, tau, k = (chosen[c].to_numpy(dtype=np.float64) for c in ("iv", "tau", "k"))
-    spread, mid = (chosen[c].to_numpy(dtype=np.float64) for c in ("spread", "mid"))
+    spread, bid, ask = (chosen[c].to_numpy(dtype=np.float64) for c in ("spread", "bid", "ask"))
     sd = iv * np.sqrt(tau)
     d1 = -k / sd + 0.5 * sd
     vega = np.exp(-0.5 * d1 * d1) / np.sqrt(2.0 * np.pi)
     wide = spread[spread > 0.0]
     floored = np.maximum(spread, 0.1 * float(np.median(wide)) if wide.size else 1.0)
     ends = []
-    for price, missing in ((mid - 0.5 * spread, 0.0), (mid + 0.5 * spread, np.inf)):
+    for price, missing in ((bid, 0.0), (ask, np.inf)):
         vol, status = implied_vol(
             price, chosen["forward"].to_numpy(), chosen["strike"].to_numpy(), tau,
             is_call=chosen["is_call"].to_numpy(dtype=bool), return_status=True, settlement="inverse",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, Generic, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,16 @@ from pmkit.core.errors import DataGapError, ParameterError
 from pmkit.core.result import Result
 from pmkit.core.types import FloatArray
 from pmkit.surface.forwards import ForwardCurve
+from pmkit.surface.smile_plot import plot_smiles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from pmkit.surface.dynamics import SmileDynamics
+    from pmkit.surface.essvi_bound import Bound
+    from pmkit.surface.headroom import Headroom, Within
+    from pmkit.surface.shocked import ShockedSurface, Treatment
+    from pmkit.surface.shocks import SurfaceShock
 
 __all__ = ["Slice", "SlicedSurface"]
 
@@ -158,6 +168,33 @@ class SlicedSurface(Result, Generic[S]):
         k = np.log(strikes / self.curve.at(years))
         return np.asarray(np.sqrt(self.w(k, years) / years))
 
+    # -- shocks ---------------------------------------------------------------------------------------------
+    def shock(
+        self,
+        shock: SurfaceShock,
+        *,
+        dynamics: SmileDynamics | None = None,
+        arbitrage: Treatment = "as_specified",
+        bound: Bound = "mm",
+    ) -> ShockedSurface:
+        """Return the surface after a shock, as specified or projected; see :func:`shock_surface`."""
+        from pmkit.surface.apply_shock import shock_surface
+
+        return shock_surface(self, shock, dynamics=dynamics, arbitrage=arbitrage, bound=bound)
+
+    def headroom(
+        self,
+        family: SurfaceShock,
+        *,
+        dynamics: SmileDynamics | None = None,
+        limit: float = 10.0,
+        within: Within = "line",
+    ) -> Headroom:
+        """Return how far a family of shocks goes before arbitrage appears; see :func:`find_headroom`."""
+        from pmkit.surface.headroom import find_headroom
+
+        return find_headroom(self, family, dynamics=dynamics, limit=limit, within=within)
+
     def slice(self, expiry: str | pd.Timestamp) -> S:
         """Return the slice of an expiry (an instant, or a date).
 
@@ -177,3 +214,22 @@ class SlicedSurface(Result, Generic[S]):
             f"one of {', '.join(s.expiry.date().isoformat() for s in self.slices)}",
             "choose one of these",
         )
+
+    # -- display --------------------------------------------------------------------------------------------
+    def plot(self, ax: Axes | None = None, *, expiries: Sequence[str | pd.Timestamp] | None = None) -> Axes:
+        """Draw the smile of each expiry with the vols of bid and ask as bars, and return the axes.
+
+        Parameters
+        ----------
+        ax : Axes, optional
+            Those of a new figure where None.
+        expiries : sequence of str or Timestamp, optional
+            Those to draw; all where None.
+
+        Raises
+        ------
+        DataGapError
+            The surface has no such expiry.
+        """
+        chosen = self.slices if expiries is None else [self.slice(expiry) for expiry in expiries]
+        return plot_smiles(list(chosen), ax)

@@ -13,6 +13,12 @@ from pmkit.core.errors import ParameterError
 from pmkit.core.provenance import fingerprint
 from pmkit.core.types import FloatArray
 from pmkit.surface.forwards import ForwardCurve
+from pmkit.surface.numeric_arbitrage import (
+    WholeLine,
+    arbitrage_frame,
+    numeric_butterfly,
+    numeric_calendar,
+)
 from pmkit.surface.sliced import SlicedSurface
 
 __all__ = ["LinearSurface", "SmileSlice", "fit_linear_surface"]
@@ -67,6 +73,16 @@ class SmileSlice:
         """Return total variance at ``k``: linear between the points, constant beyond the outermost."""
         return np.asarray(np.interp(np.asarray(k, dtype=np.float64), self.k, self.w))
 
+    def whole_line(self) -> WholeLine:
+        """Return total variance with its derivatives: straight between the points, flat in the wings."""
+        slopes = np.concatenate([[0.0], np.diff(self.w) / np.diff(self.k), [0.0]])
+
+        def dw(k: FloatArray) -> FloatArray:
+            return np.asarray(slopes[np.searchsorted(self.k, k, side="right")])
+
+        wings = (0.0, float(self.w[0])), (0.0, float(self.w[-1]))
+        return WholeLine(at=self.at, dw=dw, d2w=lambda k: np.zeros(np.shape(k)), knots=self.k, wings=wings)
+
     def to_frame(self) -> pd.DataFrame:
         """Return one row per point: instrument, strike, k, w, iv."""
         names = self.instruments or ("",) * self.k.size
@@ -111,6 +127,25 @@ class LinearSurface(SlicedSurface[SmileSlice]):
     curve: ForwardCurve
     left_out: Mapping[pd.Timestamp, str] = field(default_factory=dict)
     model: str = "linear"
+
+    # -- arbitrage ------------------------------------------------------------------------------------------
+    def arbitrage(self) -> pd.DataFrame:
+        """Return the static arbitrage that each slice admits, one row per expiry, over the whole line of k.
+
+        Wherever the slope of total variance falls at a quote, as it does where a flat wing begins, the
+        density holds a negative point mass: ``min_g`` is minus infinity there.
+
+        Returns
+        -------
+        DataFrame
+            As :func:`pmkit.surface.arbitrage_frame`; ``butterfly_margin`` is NaN.
+        """
+        nears = (None, *self.slices[:-1])
+        reports = [
+            (numeric_butterfly(far), None if near is None else numeric_calendar(near, far))
+            for near, far in zip(nears, self.slices, strict=True)
+        ]
+        return arbitrage_frame((one.expiry for one in self.slices), reports)
 
     # -- display --------------------------------------------------------------------------------------------
     @property

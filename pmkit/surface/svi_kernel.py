@@ -1,9 +1,4 @@
-"""The compiled search behind the SVI fit: a linear problem inside, two numbers outside.
-
-At given m and sigma a raw slice is linear in ``a``, ``d = rho b sigma`` and ``c = b sigma`` with the columns
-1, ``y = (k - m)/sigma`` and ``z = sqrt(y² + 1)``. In ``p = c + d`` and ``q = c - d``, the wing slopes times
-sigma, the moment bound is a square, so that the inner problem is solved exactly (De Marco and Martini, 2009).
-"""
+"""The compiled search behind the SVI fit: Levenberg and Marquardt's steps in m and ln sigma, many starts."""
 
 from __future__ import annotations
 
@@ -11,210 +6,188 @@ import math
 
 import numpy as np
 
-from pmkit.core.types import FloatArray
+from pmkit.core.types import FloatArray, IntArray
 from pmkit.pricing.numeric import kernel, stage
+from pmkit.surface.svi_profile import (
+    AT_SEARCH,
+    AT_ZERO,
+    FLAGS,
+    LINES,
+    A,
+    P,
+    Q,
+    centred,
+    linear,
+    profile,
+)
+from pmkit.surface.svi_simplex import simplex
 
-__all__ = ["AT_FLAT_WING", "AT_LEVEL", "AT_SEARCH", "AT_STEEP_WING", "AT_ZERO", "search"]
+__all__ = ["quality", "search"]
 
-#: Which bound the best point lies on; added up.
-AT_FLAT_WING, AT_STEEP_WING, AT_LEVEL, AT_ZERO, AT_SEARCH = 1, 2, 4, 8, 16
-
-# places in the row that a profile writes
-_A, _P, _Q, _FLAGS = 0, 1, 2, 3
-
-
-@stage
-def _box_least_squares(
-    yy: float, yz: float, zz: float, ry: float, rz: float, low: float, high: float, out: FloatArray
-) -> None:
-    """Write the p, q in [low, high]² that minimise the sum of squares with d = (p - q)/2, c = (p + q)/2.
-
-    The moments are those of the columns y and z: the minimum inside where it is admissible, else the best
-    point of the four edges, which is the answer because the problem is convex.
-    """
-    det = yy * zz - yz * yz
-    if det > 1e-13 * yy * zz:
-        d, c = (ry * zz - rz * yz) / det, (rz * yy - ry * yz) / det
-        p, q = c + d, c - d
-        if low <= p <= high and low <= q <= high:
-            out[_P], out[_Q] = p, q
-            return
-    pp, qq, pq = 0.25 * (zz + 2.0 * yz + yy), 0.25 * (zz - 2.0 * yz + yy), 0.25 * (zz - yy)
-    rp, rq = 0.5 * (rz + ry), 0.5 * (rz - ry)
-    best = math.inf
-    for edge in range(4):
-        fixed = low if edge % 2 == 0 else high
-        if edge < 2:
-            p = fixed
-            q = (rq - pq * p) / qq if qq > 0.0 else low
-            q = min(max(q, low), high)
-        else:
-            q = fixed
-            p = (rp - pq * q) / pp if pp > 0.0 else low
-            p = min(max(p, low), high)
-        value = 0.5 * (pp * p * p + qq * q * q) + pq * p * q - rp * p - rq * q
-        if value < best:
-            best, out[_P], out[_Q] = value, p, q
+#: Coarse net, in units of the range of k: places from the lowest strike, widths.
+_PLACES = np.array([-0.1, 0.25, 0.5, 0.75, 1.1])
+_WIDTHS = np.array([0.03, 0.1, 0.3, 1.0])
+#: Fine net over the whole box, for slices on which the coarse one does not end inside.
+_COLUMNS, _LINES, _MANY = 11, 9, 5
 
 
 @stage
-def _profile(
-    k: FloatArray,
-    w: FloatArray,
-    weight: FloatArray,
-    m: float,
-    sigma: float,
-    min_a: float,
-    steepest: float,
-    scratch: FloatArray,
-    out: FloatArray,
-) -> float:
-    """Return the least weighted sum of squares at given m and sigma; write a, p, q and bounds to ``out``."""
-    n = k.size
-    total = my = mz = mw = 0.0
-    for i in range(n):
-        y = (k[i] - m) / sigma
-        # z - 1 without cancellation near the bottom
-        z = y * y / (1.0 + math.sqrt(1.0 + y * y))
-        scratch[0, i], scratch[1, i] = y, z
-        total += weight[i]
-        my += weight[i] * y
-        mz += weight[i] * z
-        mw += weight[i] * w[i]
-    my, mz, mw = my / total, mz / total, mw / total
-    yy = yz = zz = ry = rz = 0.0
-    for i in range(n):
-        y, z, v = scratch[0, i] - my, scratch[1, i] - mz, w[i] - mw
-        yy += weight[i] * y * y
-        yz += weight[i] * y * z
-        zz += weight[i] * z * z
-        ry += weight[i] * y * v
-        rz += weight[i] * z * v
-    # a raw slice needs |rho| < 1, hence two wings that are not exactly flat
-    high = steepest * sigma
-    low = min(max(1e-6 * mw, 1e-9 * high), 0.5 * high)
-    _box_least_squares(yy, yz, zz, ry, rz, low, high, out)
-    d, c = 0.5 * (out[_P] - out[_Q]), 0.5 * (out[_P] + out[_Q])
-    a, flags = mw - d * my - c * (mz + 1.0), 0
-    if a < min_a:
-        a, flags = min_a, AT_LEVEL
-        yy = yz = zz = ry = rz = 0.0
-        for i in range(n):
-            y, z, v = scratch[0, i], scratch[1, i] + 1.0, w[i] - a
-            yy += weight[i] * y * y
-            yz += weight[i] * y * z
-            zz += weight[i] * z * z
-            ry += weight[i] * y * v
-            rz += weight[i] * z * v
-        _box_least_squares(yy, yz, zz, ry, rz, low, high, out)
-        d, c = 0.5 * (out[_P] - out[_Q]), 0.5 * (out[_P] + out[_Q])
-    bottom = 1e-6 * mw - math.sqrt(out[_P] * out[_Q])
-    if a < bottom:
-        # total variance stays positive: the level is lifted, and the search moves away from here by itself
-        a, flags = bottom, AT_ZERO
-    if out[_P] <= low or out[_Q] <= low:
-        flags += AT_FLAT_WING
-    if out[_P] >= high or out[_Q] >= high:
-        flags += AT_STEEP_WING
-    out[_A], out[_FLAGS] = a, flags
-    loss = 0.0
-    for i in range(n):
-        gap = a + c + d * scratch[0, i] + c * scratch[1, i] - w[i]
-        loss += weight[i] * gap * gap
-    return loss
-
-
-@stage
-def _try(
-    k: FloatArray,
-    w: FloatArray,
-    weight: FloatArray,
+def _descend(
+    points: FloatArray,
+    about: FloatArray,
     min_a: float,
     steepest: float,
     box: FloatArray,
-    scratch: FloatArray,
-    row: FloatArray,
-    corners: FloatArray,
-    factor: float,
-    trial: FloatArray,
-) -> None:
-    """Write the point at ``factor`` times the way from the centre of the two better corners to the worst."""
-    for i in range(2):
-        centre = 0.5 * (corners[0, i] + corners[1, i])
-        trial[i] = min(max(centre + factor * (corners[2, i] - centre), box[i, 0]), box[i, 1])
-    trial[2] = _profile(k, w, weight, trial[0], math.exp(trial[1]), min_a, steepest, scratch, row)
-
-
-@stage
-def _simplex(
-    k: FloatArray,
-    w: FloatArray,
-    weight: FloatArray,
-    min_a: float,
-    steepest: float,
-    box: FloatArray,
-    scratch: FloatArray,
-    row: FloatArray,
     x: FloatArray,
-    step: float,
+    best: FloatArray,
+    row: FloatArray,
+    here: FloatArray,
+    there: FloatArray,
     rounds: int,
+) -> int:
+    """Move ``x`` = (m, ln sigma, loss) downhill in the box; return 1 closed, 2 on its way to ``best``."""
+    damping = 1e-3
+    x[2] = profile(points, about, x[0], math.exp(x[1]), min_a, steepest, row, here)
+    span = box[0, 1] - box[0, 0]
+    tiny = 1e-28 * about[0] * about[2] * about[2]
+    for trial in range(rounds):
+        if x[2] <= tiny:
+            return 1
+        gm, gs, hmm, hms, hss = here[0], here[1], here[2], here[3], here[4]
+        # a coordinate at an end of the box that would leave it stays
+        stay_m = (x[0] <= box[0, 0] and gm > 0.0) or (x[0] >= box[0, 1] and gm < 0.0)
+        stay_s = (x[1] <= box[1, 0] and gs > 0.0) or (x[1] >= box[1, 1] and gs < 0.0)
+        if stay_m or hmm <= 0.0:
+            gm, hms, hmm = 0.0, 0.0, 1.0
+        if stay_s or hss <= 0.0:
+            gs, hms, hss = 0.0, 0.0, 1.0
+        # what an undamped step would gain
+        det = hmm * hss - hms * hms
+        if det > 1e-12 * hmm * hss:
+            if (gm * gm * hss - 2.0 * gm * gs * hms + gs * gs * hmm) <= 1e-12 * x[2] * det:
+                return 1
+        elif gm * gm / hmm + gs * gs / hss <= 1e-13 * x[2]:
+            return 1
+        am, as_ = hmm * (1.0 + damping), hss * (1.0 + damping)
+        det = am * as_ - hms * hms
+        dm, ds = (gs * hms - gm * as_) / det, (gm * hms - gs * am) / det
+        dm, ds = min(max(dm, -0.3 * span), 0.3 * span), min(max(ds, -1.5), 1.5)
+        m = min(max(x[0] + dm, box[0, 0]), box[0, 1])
+        s = min(max(x[1] + ds, box[1, 0]), box[1, 1])
+        moved = max(abs(m - x[0]) / span, abs(s - x[1]))
+        loss = profile(points, about, m, math.exp(s), min_a, steepest, row, there)
+        if loss <= x[2]:
+            gain = x[2] - loss
+            x[0], x[1], x[2] = m, s, loss
+            here[:] = there
+            if damping <= 1e-4 and gain <= 1e-12 * loss:
+                return 1
+            damping = max(0.1 * damping, 1e-10)
+        else:
+            if moved <= 1e-12 or damping > 1e12:
+                return 1
+            damping *= 8.0
+        if trial >= 3 and abs(x[0] - best[0]) < 1e-4 * span and abs(x[1] - best[1]) < 1e-3:
+            return 2
+    return 0
+
+
+@stage
+def _from_lowest(
+    points: FloatArray,
+    about: FloatArray,
+    min_a: float,
+    steepest: float,
+    box: FloatArray,
+    places: FloatArray,
+    logs: FloatArray,
+    starts: int,
+    best: FloatArray,
+    row: FloatArray,
+    here: FloatArray,
+    there: FloatArray,
 ) -> bool:
-    """Move ``x`` = (m, ln sigma, loss) downhill by Nelder and Mead's simplex in a box; say if it closed."""
-    t, trial, other = np.empty((3, 3)), np.empty(3), np.empty(3)
-    for j in range(3):
-        t[j, 0], t[j, 1] = x[0], x[1]
-        if j > 0:
-            width = step * (box[j - 1, 1] - box[j - 1, 0])
-            t[j, j - 1] += width if x[j - 1] + width <= box[j - 1, 1] else -width
-        t[j, 2] = _profile(k, w, weight, t[j, 0], math.exp(t[j, 1]), min_a, steepest, scratch, row)
-    closed = False
-    for _ in range(rounds):
-        for pair in (0, 1, 0):
-            if t[pair + 1, 2] < t[pair, 2]:
-                for i in range(3):
-                    t[pair, i], t[pair + 1, i] = t[pair + 1, i], t[pair, i]
-        size = 0.0
-        for i in range(2):
-            for j in range(1, 3):
-                size = max(size, abs(t[j, i] - t[0, i]) / (box[i, 1] - box[i, 0]))
-        if size < 1e-10 or (size < 1e-6 and t[2, 2] - t[0, 2] <= 1e-13 * t[0, 2]):
-            closed = True
+    """Go downhill from the lowest dips of a net of places and widths; return whether the best one closed."""
+    columns, lines = places.size, logs.size
+    grid = np.empty((columns, lines))
+    for j in range(lines):
+        sigma = math.exp(logs[j])
+        for i in range(columns):
+            grid[i, j] = linear(points, about, places[i], sigma, min_a, steepest, row)
+    taken = np.zeros((columns, lines), dtype=np.bool_)
+    x, closed = np.empty(3), False
+    for _ in range(starts):
+        found, at_i, at_j = math.inf, -1, -1
+        for i in range(columns):
+            for j in range(lines):
+                if not taken[i, j] and grid[i, j] < found:
+                    found, at_i, at_j = grid[i, j], i, j
+        if at_i < 0:
             break
-        _try(k, w, weight, min_a, steepest, box, scratch, row, t, -1.0, trial)
-        if trial[2] < t[0, 2]:
-            _try(k, w, weight, min_a, steepest, box, scratch, row, t, -2.0, other)
-            if other[2] < trial[2]:
-                trial[:] = other
-        elif trial[2] >= t[1, 2]:
-            _try(
-                k,
-                w,
-                weight,
-                min_a,
-                steepest,
-                box,
-                scratch,
-                row,
-                t,
-                -0.5 if trial[2] < t[2, 2] else 0.5,
-                other,
-            )
-            if other[2] < min(trial[2], t[2, 2]):
-                trial[:] = other
-            elif trial[2] >= t[2, 2]:
-                for j in range(1, 3):
-                    for i in range(2):
-                        t[j, i] = 0.5 * (t[0, i] + t[j, i])
-                    t[j, 2] = _profile(
-                        k, w, weight, t[j, 0], math.exp(t[j, 1]), min_a, steepest, scratch, row
-                    )
-                continue
-        t[2, :] = trial
-    best = 0
-    for j in range(1, 3):
-        if t[j, 2] < t[best, 2]:
-            best = j
-    x[:] = t[best]
+        # neighbours of a start would lead to the same place
+        for i in range(max(at_i - 1, 0), min(at_i + 2, columns)):
+            for j in range(max(at_j - 1, 0), min(at_j + 2, lines)):
+                taken[i, j] = True
+        x[0], x[1] = places[at_i], logs[at_j]
+        how = _descend(points, about, min_a, steepest, box, x, best, row, here, there, 60)
+        if how < 2 and x[2] < best[2]:
+            best[:] = x
+            closed = how == 1
+    return closed
+
+
+@stage
+def _one(
+    k: FloatArray,
+    w: FloatArray,
+    weight: FloatArray,
+    min_a: float,
+    steepest: float,
+    starts: int,
+    out: FloatArray,
+) -> bool:
+    """Write parameters, loss and bounds of the best fit of one slice; return whether it converged."""
+    n = k.size
+    points, about = np.empty((LINES, n)), np.empty(7)
+    row, here, there, box = np.empty(12), np.empty(5), np.empty(5), np.empty((2, 2))
+    centred(k, w, weight, points, about)
+    span = k[n - 1] - k[0]
+    box[0, 0], box[0, 1] = k[0] - span, k[n - 1] + span
+    box[1, 0], box[1, 1] = math.log(span / 200.0), math.log(10.0 * span)
+    best = np.empty(3)
+    best[:] = math.inf
+    closed = _from_lowest(
+        points, about, min_a, steepest, box, k[0] + span * _PLACES, np.log(span * _WIDTHS), starts, best,
+        row, here, there,
+    )  # fmt: skip
+    loss = profile(points, about, best[0], math.exp(best[1]), min_a, steepest, row, here)
+    if not closed or row[FLAGS] > 0.0 or best[1] >= box[1, 1] or best[1] <= box[1, 0]:
+        places = np.linspace(box[0, 0], box[0, 1], _COLUMNS)
+        logs = np.linspace(box[1, 0], box[1, 1], _LINES)
+        again = _from_lowest(
+            points, about, min_a, steepest, box, places, logs, max(starts, _MANY), best, row, here, there
+        )
+        closed = closed or again
+        loss = profile(points, about, best[0], math.exp(best[1]), min_a, steepest, row, here)
+        # where variance touches zero the function has a kink, which needs no derivatives
+        if not closed or row[FLAGS] >= AT_ZERO:
+            closed = False
+            for _ in range(12):
+                before = best[2]
+                shut = simplex(points, about, min_a, steepest, box, row, best, 0.01, 300)
+                if shut and best[2] >= before * (1.0 - 1e-9):
+                    closed = True
+                    break
+            loss = profile(points, about, best[0], math.exp(best[1]), min_a, steepest, row, here)
+    flags, sigma = row[FLAGS], math.exp(best[1])
+    for i in range(2):
+        margin = 1e-6 * (box[i, 1] - box[i, 0])
+        if best[i] <= box[i, 0] + margin or best[i] >= box[i, 1] - margin:
+            flags += AT_SEARCH
+            break
+    out[0], out[1] = row[A], 0.5 * (row[P] + row[Q]) / sigma
+    out[2] = (row[P] - row[Q]) / (row[P] + row[Q])
+    out[3], out[4], out[5], out[6] = best[0], sigma, loss, flags
     return closed
 
 
@@ -223,61 +196,50 @@ def search(
     k: FloatArray,
     w: FloatArray,
     weight: FloatArray,
+    ends: IntArray,
     min_a: float,
     steepest: float,
-    box: FloatArray,
     starts: int,
     out: FloatArray,
-) -> bool:
-    """Write a, b, rho, m, sigma, loss and bounds of the best fit to ``out``; return whether it converged.
+) -> None:
+    """Fit the slices that lie one after another in ``k``, ``w`` and ``weight``; ``ends`` is one past each.
 
-    A grid over the box (m, ln sigma) gives the starts: its lowest dips, each carried downhill; the best is
-    started anew with a small simplex until that gains nothing.
+    Each row of ``out`` gets a, b, rho, m, sigma, loss, the bounds it lies on, and 1 where it converged. m is
+    sought up to once the range of k beyond it, sigma from 1/200 of the range to ten times it.
     """
-    columns, lines = 15, 13
-    scratch, row = np.empty((2, k.size)), np.empty(4)
-    grid = np.empty((columns, lines))
-    for i in range(columns):
-        for j in range(lines):
-            m = box[0, 0] + (box[0, 1] - box[0, 0]) * i / (columns - 1)
-            s = box[1, 0] + (box[1, 1] - box[1, 0]) * j / (lines - 1)
-            grid[i, j] = _profile(k, w, weight, m, math.exp(s), min_a, steepest, scratch, row)
-    best, x = np.array([0.0, 0.0, math.inf]), np.empty(3)
-    taken = np.zeros((columns, lines), dtype=np.bool_)
-    for _ in range(starts):
-        found, at_i, at_j = math.inf, -1, -1
-        for i in range(columns):
-            for j in range(lines):
-                if taken[i, j] or grid[i, j] >= found:
-                    continue
-                found, at_i, at_j = grid[i, j], i, j
-        if at_i < 0:
-            break
-        # neighbours of a start would lead to the same place
-        for i in range(max(at_i - 1, 0), min(at_i + 2, columns)):
-            for j in range(max(at_j - 1, 0), min(at_j + 2, lines)):
-                taken[i, j] = True
-        x[0] = box[0, 0] + (box[0, 1] - box[0, 0]) * at_i / (columns - 1)
-        x[1] = box[1, 0] + (box[1, 1] - box[1, 0]) * at_j / (lines - 1)
-        _simplex(k, w, weight, min_a, steepest, box, scratch, row, x, 0.05, 40)
-        if x[2] < best[2]:
-            best[:] = x
-    converged = False
-    for _ in range(12):
-        before = best[2]
-        closed = _simplex(k, w, weight, min_a, steepest, box, scratch, row, best, 0.01, 300)
-        if closed and best[2] >= before * (1.0 - 1e-9):
-            converged = True
-            break
-    sigma = math.exp(best[1])
-    loss = _profile(k, w, weight, best[0], sigma, min_a, steepest, scratch, row)
-    flags = row[_FLAGS]
-    for i in range(2):
-        margin = 1e-6 * (box[i, 1] - box[i, 0])
-        if best[i] <= box[i, 0] + margin or best[i] >= box[i, 1] - margin:
-            flags += AT_SEARCH
-            break
-    out[0], out[1] = row[_A], 0.5 * (row[_P] + row[_Q]) / sigma
-    out[2] = (row[_P] - row[_Q]) / (row[_P] + row[_Q])
-    out[3], out[4], out[5], out[6] = best[0], sigma, loss, flags
-    return converged
+    first = 0
+    for j in range(ends.size):
+        last = ends[j]
+        closed = _one(k[first:last], w[first:last], weight[first:last], min_a, steepest, starts, out[j])
+        out[j, 7] = 1.0 if closed else 0.0
+        first = last
+
+
+@kernel
+def quality(
+    k: FloatArray, w: FloatArray, bars: FloatArray, ends: IntArray, found: FloatArray, out: FloatArray
+) -> None:
+    """Write sum of squared errors over bars, that of iv·sqrt(tau), and the relative vol error at the money.
+
+    ``a`` is lifted first where rounding near ``rho`` = ±1 ate the minimum that the search held above zero.
+    """
+    first = 0
+    for j in range(ends.size):
+        last = ends[j]
+        b, rho, m, sigma = found[j, 1], found[j, 2], found[j, 3], found[j, 4]
+        least = w[first]
+        for i in range(first, last):
+            least = min(least, w[i])
+        found[j, 0] += max(1e-9 * least - (found[j, 0] + b * sigma * math.sqrt(1.0 - rho * rho)), 0.0)
+        a, near = found[j, 0], math.inf
+        chi2 = squares = off = 0.0
+        for i in range(first, last):
+            x = k[i] - m
+            fitted = a + b * (rho * x + math.sqrt(x * x + sigma * sigma))
+            z, gap = (fitted - w[i]) / bars[i], math.sqrt(fitted) - math.sqrt(w[i])
+            chi2 += z * z
+            squares += gap * gap
+            if abs(k[i]) < near:
+                near, off = abs(k[i]), math.sqrt(fitted / w[i]) - 1.0
+        out[j, 0], out[j, 1], out[j, 2] = chi2, squares, off
+        first = last

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy.typing as npt
 import pandas as pd
 
+from pmkit.core.errors import ParameterError
 from pmkit.core.provenance import fingerprint
 from pmkit.core.types import FloatArray
 from pmkit.surface.butterfly import ButterflyReport, butterfly
@@ -17,9 +19,9 @@ from pmkit.surface.fitted import FittedSlice, FittedSurface
 from pmkit.surface.forwards import ForwardCurve
 from pmkit.surface.slice_quotes import LeftOut, SliceQuotes
 from pmkit.surface.svi import RawSvi
-from pmkit.surface.svi_fit import fit_svi
+from pmkit.surface.svi_fit import STARTS, SviFit, fit_svi
 
-__all__ = ["SviSlice", "SviSurface", "fit_svi_surface"]
+__all__ = ["SviSlice", "SviSurface", "fit_free_svi_surface", "fit_svi_surface"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +39,10 @@ class SviSlice(FittedSlice):
 class SviSurface(FittedSurface[SviSlice]):
     """Total variance of one underlying, one raw SVI slice an expiry; judge it by :meth:`arbitrage`.
 
-    Each slice is fitted alone, so that neither butterfly nor calendar arbitrage is excluded. Beyond the
-    quoted strikes the formula goes on, linear in total variance. Between expiries ``w`` is linear in tau at
-    fixed k; before the first and after the last the implied vol at fixed k is flat.
+    Slices of the model ``"svi"`` are fitted alone, and neither butterfly nor calendar arbitrage is excluded;
+    those of ``"svi-free"`` admit neither, nowhere on the line. Beyond the quoted strikes the formula goes on,
+    linear in total variance. Between expiries ``w`` is linear in tau at fixed k; before the first and after
+    the last the implied vol at fixed k is flat.
 
     Attributes
     ----------
@@ -66,7 +69,7 @@ class SviSurface(FittedSurface[SviSlice]):
     left_out: Mapping[pd.Timestamp, str] = field(default_factory=dict)
     left_out_status: Mapping[pd.Timestamp, str] = field(default_factory=dict)
     model: str = "svi"
-    references = ("demarco2009", "gatheral2014", "lee2004", "martini2022")
+    references = ("demarco2009", "gatheral2014", "kaufman1975", "lee2004", "martini2022")
     _least: ClassVar[str] = "five"
 
     def _butterfly(self, one: SviSlice) -> ButterflyReport:
@@ -83,12 +86,50 @@ class SviSurface(FittedSurface[SviSlice]):
 
 
 def fit_svi_surface(
-    quotes: Sequence[SliceQuotes], curve: ForwardCurve, left_out: LeftOut, *, starts: int = 6
+    quotes: Sequence[SliceQuotes], curve: ForwardCurve, left_out: LeftOut, *, starts: int = STARTS
 ) -> SviSurface:
     """Return the surface of raw SVI slices, each fitted alone; see :func:`fit_svi`."""
+    fits = [
+        fit_svi(one.k, one.w, one.error, w_bid=one.w_bid, w_ask=one.w_ask, starts=starts) for one in quotes
+    ]
+    return _surface("svi", quotes, fits, curve, left_out)
+
+
+def fit_free_svi_surface(
+    quotes: Sequence[SliceQuotes],
+    curve: ForwardCurve,
+    left_out: LeftOut,
+    *,
+    starts: int = STARTS,
+    calendar: Literal["free", "report"] = "free",
+) -> SviSurface:
+    """Return the surface of raw SVI slices without butterfly arbitrage and, unless only reported, in order.
+
+    The expiry whose quotes say most (sum of squared total variances over their error bars) is fitted first,
+    each later one between its neighbours in time that are there already: where mids of two expiries
+    contradict each other, the better quoted one is believed. See :func:`fit_svi`.
+    """
+    if calendar not in ("free", "report"):
+        raise ParameterError(f"calendar is {calendar!r}", "'free' or 'report'", "correct the argument")
+    said = [math.fsum((one.w / one.error) ** 2) for one in quotes]
+    fits: dict[int, SviFit] = {}
+    for i in sorted(range(len(quotes)), key=lambda i: -said[i]):
+        placed = [j for j, fit in fits.items() if fit.usable] if calendar == "free" else []
+        early = max((j for j in placed if j < i), default=None)
+        late = min((j for j in placed if j > i), default=None)
+        one = quotes[i]
+        fits[i] = fit_svi(
+            one.k, one.w, one.error, w_bid=one.w_bid, w_ask=one.w_ask, starts=starts, butterfly="free",
+            between=(None if early is None else fits[early].svi, None if late is None else fits[late].svi),
+        )  # fmt: skip
+    return _surface("svi-free", quotes, [fits[i] for i in range(len(quotes))], curve, left_out)
+
+
+def _surface(
+    model: str, quotes: Sequence[SliceQuotes], fits: Sequence[SviFit], curve: ForwardCurve, left_out: LeftOut
+) -> SviSurface:
     slices, out = [], dict(left_out)
-    for one in quotes:
-        fitted = fit_svi(one.k, one.w, one.error, w_bid=one.w_bid, w_ask=one.w_ask, starts=starts)
+    for one, fitted in zip(quotes, fits, strict=True):
         if fitted.usable and fitted.svi is not None:
             slices.append(SviSlice(quotes=one, svi=fitted.svi, fit=fitted))
         else:
@@ -98,4 +139,5 @@ def fit_svi_surface(
         curve=curve,
         left_out={e: why for e, (_, why) in out.items()},
         left_out_status={e: status for e, (status, _) in out.items()},
+        model=model,
     )

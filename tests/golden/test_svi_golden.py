@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pmkit.pricing import black76
-from pmkit.surface import JumpWingSvi, NaturalSvi, RawSvi, butterfly, fit_svi, g
+from pmkit.surface import JumpWingSvi, NaturalSvi, RawSvi, Sabr, butterfly, fit_svi, g
 
 # the papers print (a, b, m, rho, sigma): by name, so that the order cannot matter
 VOGT = RawSvi(a=-0.0410, b=0.1331, m=0.3586, rho=0.3060, sigma=0.4153)
@@ -119,3 +119,12 @@ def test_s11_a_smile_that_needs_a_negative_level() -> None:
     assert held.status == "at_bound" and held.svi is not None and held.svi.a == 0.0
     assert "lower bound" in held.detail
     assert open_level.chi2 < 0.97 * held.chi2
+
+
+@pytest.mark.parametrize(
+    ("strike", "iv"), [(0.03, 1.16725837321531), (0.05, 1.05226642581503), (0.09, 0.930289384251337)]
+)
+def test_s24_sabr_by_the_formula_of_hagan(strike: float, iv: float) -> None:
+    assert float(Sabr(alpha=0.3, beta=0.6, rho=0.01, nu=0.02).iv(strike, 0.039, 1.0)) == pytest.approx(
+        iv, rel=1e-14
+    )

@@ -8,13 +8,14 @@ import shutil
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from pmkit.core.errors import DataGapError, SchemaError
 from pmkit.instruments import Option, Portfolio
 from pmkit.margin.account import Account
-from pmkit.market import MarketSnapshot, PriceHistory, datasets, load_snapshot
+from pmkit.market import MarketSnapshot, PriceHistory, Quotes, datasets, load_snapshot
 
 ACCOUNTS = {
     "account-market-maker": "deribit-btc-2026-08-01",
@@ -29,7 +30,10 @@ NAMES = {
     "deribit-btc-2026-05-21",
     "deribit-eth-2026-05-21",
     "deribit-btc-eth-2026-05-21",
+    "spx-yahoo-2026-07-31",
     "crypto-daily-2020-2023",
+    "sp500-index-1990-2022",
+    "us-stocks-1990-2022",
     *ACCOUNTS,
 }
 
@@ -109,6 +113,8 @@ def test_load_returns_the_object_of_the_kind() -> None:
     assert isinstance(datasets.load("deribit-btc-2026-08-01"), MarketSnapshot)
     assert isinstance(datasets.load("deribit-btc-eth-2026-05-21"), MarketSnapshot)
     assert isinstance(datasets.load("crypto-daily-2020-2023"), PriceHistory)
+    index = datasets.load("spx-yahoo-2026-07-31")
+    assert isinstance(index, Quotes) and index.underlyings == ("SPX",)
     book = datasets.load("account-calendar")
     assert isinstance(book, Portfolio) and book.skipped == 2
 
@@ -173,3 +179,13 @@ def _coin_value(account: Account, snapshot: MarketSnapshot, shift: float) -> flo
         else:
             total += p.qty * p.instrument.multiplier * (1.0 / mark.price - 1.0 / (shift * mark.price))
     return total
+
+
+def test_the_equity_histories_share_their_days() -> None:
+    index, stocks = datasets.load("sp500-index-1990-2022"), datasets.load("us-stocks-1990-2022")
+    assert isinstance(index, PriceHistory) and isinstance(stocks, PriceHistory)
+    assert index.calendar == stocks.calendar == "business days" and index.periods_per_year == 252
+    assert index.prices.index.equals(stocks.prices.index) and len(stocks.assets) == 20
+    falls = index.returns().loc[["2020-03-16", "2008-10-15"], "SP500"]
+    assert list(round(100.0 * np.expm1(falls), 2)) == [-11.98, -9.03]
+    assert stocks.returns().loc["2000-01-04":"2019-12-31", "JPM"].size == 5030

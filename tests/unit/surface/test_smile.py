@@ -213,8 +213,8 @@ def test_own_vols_against_the_vols_of_the_source() -> None:
 
 def test_refusals_of_fit() -> None:
     quotes = read_quotes(datasets.path("deribit-btc-2026-08-01"))
-    with pytest.raises(ParameterError, match=r"model 'sabr'; expected one of 'linear', 'svi'"):
-        fit(quotes, model="sabr")
+    with pytest.raises(ParameterError, match=r"model 'heston'; expected one of 'linear', 'pchip'"):
+        fit(quotes, model="heston")
     with pytest.raises(DataGapError, match="no quotes of 'ETH'"):
         fit(quotes, underlying="ETH")
     only = Quotes(

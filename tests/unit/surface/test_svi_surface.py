@@ -12,8 +12,7 @@ from pmkit.core.errors import DataGapError, ParameterError
 from pmkit.core.protocols import VolSurface
 from pmkit.market import datasets, read_quotes
 from pmkit.pricing import black76_inverse
-from pmkit.surface import SviSurface, butterfly, calendar, fit, forward_curve, own_vols
-from pmkit.surface import OwnVols
+from pmkit.surface import OwnVols, SviSurface, butterfly, calendar, fit, forward_curve, own_vols
 
 NAMES = ("deribit-btc-2026-08-01", "deribit-btc-2026-05-21", "deribit-eth-2026-05-21")
 
@@ -149,5 +148,7 @@ def test_no_usable_expiry_and_unknown_models() -> None:
     vols = own_vols(quotes, forward_curve(quotes, "BTC"))
     with pytest.raises(DataGapError, match="at least one expiry with five usable options"):
         fit(quotes, "svi", vols=OwnVols(frame=vols.frame.iloc[:0], ledger=()))
-    with pytest.raises(ParameterError, match="model 'sabr'; expected one of 'linear', 'svi'"):
-        fit(quotes, "sabr")
+    with pytest.raises(
+        ParameterError, match="model 'heston'; expected one of 'linear', 'pchip', 'svi', 'svi-free', 'sabr'"
+    ):
+        fit(quotes, "heston")
