@@ -12,6 +12,7 @@ from pmkit.core.provenance import Provenance
 from pmkit.market import datasets
 from pmkit.market.quotes import LEDGER_COLUMNS, Quotes, read_quotes
 from pmkit.market.snapshot import MarketSnapshot, UnderlyingMarket
+from pmkit.surface.arguments import require
 from pmkit.surface.fit import fit
 from pmkit.surface.forwards import ForwardCurve, forward_curve
 from pmkit.surface.own_vols import OwnVols, own_vols
@@ -32,6 +33,7 @@ def _read(sources: Source | Sequence[Source]) -> tuple[list[Quotes], str]:
             raise ParameterError("an empty list", "at least one data set or path", "name the quote files")
         parts = [_read(one) for one in several]
         return [q for quotes, _ in parts for q in quotes], " + ".join(name for _, name in parts)
+    require("a source", sources, (str, os.PathLike), "name a data set or a quote file")
     assert isinstance(sources, (str, os.PathLike))
     entry = datasets.find(sources, kinds=("chain", "surface"))
     if entry is None:
@@ -76,7 +78,7 @@ def _surface(quotes: Quotes, vols: OwnVols, curve: ForwardCurve) -> LinearSurfac
     frame = quotes.of_underlying(curve.underlying)
     if not (frame["kind"] == "option").any():
         return None
-    return fit(quotes, "linear", underlying=curve.underlying, curve=curve, vols=vols)
+    return fit(quotes, "linear", underlying=curve.underlying, as_of=curve.as_of, curve=curve, vols=vols)
 
 
 def build_snapshot(
@@ -104,7 +106,9 @@ def build_snapshot(
     """
     if not tables:
         raise DataGapError("no quotes", "at least one table", "read a quote file first")
+    require("tables", tables, (list, tuple), "pass a list of Quotes")
     for table in tables:
+        require("a table", table, Quotes, "read a file with pmkit.market.read_quotes first")
         if table.settlement != "inverse":
             raise ConventionError(
                 f"{table.source} holds options that settle in quote currency",

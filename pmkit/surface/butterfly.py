@@ -13,6 +13,7 @@ import pandas as pd
 from pmkit.core.errors import ParameterError
 from pmkit.core.result import Result
 from pmkit.core.types import FloatArray
+from pmkit.surface.arguments import require
 from pmkit.surface.svi import RawSvi
 
 __all__ = [
@@ -38,6 +39,11 @@ _ZOOM = np.linspace(0.0, 1.0, 33)
 def g(svi: RawSvi, k: npt.ArrayLike) -> FloatArray:
     """Return Durrleman's function at log-moneyness ``k``: negative where the density it implies is.
 
+    Raises
+    ------
+    ParameterError
+        An argument is not a raw slice.
+
     Notes
     -----
     ``g = (1 - k w'/(2w))² - (w'²/4)(1/w + 1/4) + w''/2``; NaN where total variance is 0.
@@ -51,6 +57,7 @@ def g(svi: RawSvi, k: npt.ArrayLike) -> FloatArray:
     >>> float(g(RawSvi(-0.0410, 0.1331, 0.3060, 0.3586, 0.4153), 1.0).round(6))
     -0.027742
     """
+    require("svi", svi, RawSvi, "convert it with to_raw() first")
     x, w, slope = np.asarray(k, dtype=np.float64), svi.w(k), svi.dw(k)
     safe = np.where(w > 0.0, w, np.nan)
     return np.asarray(
@@ -80,10 +87,16 @@ def density(svi: RawSvi, k: npt.ArrayLike) -> FloatArray:
 def wing_limits(svi: RawSvi) -> tuple[float, float]:
     """Return the limits of g at ``k`` to minus and to plus infinity: 1/4 less a sixteenth of slope squared.
 
+    Raises
+    ------
+    ParameterError
+        An argument is not a raw slice.
+
     Notes
     -----
     Exactly 1/4 where a slope is 0 but ``b`` is not, and 1 for a flat slice (``b`` = 0).
     """
+    require("svi", svi, RawSvi, "convert it with to_raw() first")
     if svi.b == 0.0:
         return 1.0, 1.0
     left, right = svi.slopes

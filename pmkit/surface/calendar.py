@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pmkit.core.types import FloatArray
+from pmkit.surface.arguments import require
 from pmkit.surface.butterfly import around, lowest, negative_intervals
 from pmkit.surface.svi import RawSvi
 
@@ -49,6 +50,11 @@ def _asymptote(svi: RawSvi, side: float) -> tuple[float, float]:
 def calendar(near: RawSvi, far: RawSvi) -> CalendarReport:
     """Return where total variance at the same k = ln(K/F) falls from a near to a far expiry, and by how much.
 
+    Raises
+    ------
+    ParameterError
+        An argument is not a raw slice.
+
     Notes
     -----
     Strikes that correspond are ``K2 = K1 F2/F1``; at the same strike the comparison says nothing where the
@@ -65,6 +71,8 @@ def calendar(near: RawSvi, far: RawSvi) -> CalendarReport:
     >>> report.free, report.min_dw, [round(k, 3) for k in report.violations[0]]
     (False, -inf, [-inf, -1.536])
     """
+    for one in (near, far):
+        require("a slice", one, RawSvi, "convert it with to_raw() first")
 
     def increase(k: FloatArray) -> FloatArray:
         return np.asarray(far.w(k) - near.w(k))

@@ -77,9 +77,9 @@ class Clock:
     events: Mapping[pd.Timestamp, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if len(self.weekday) != 7:
+        if np.ndim(self.weekday) != 1 or len(self.weekday) != 7:
             raise ParameterError(
-                f"{len(self.weekday)} weights of weekdays", "7, Monday first", "give all seven"
+                f"{np.size(self.weekday)} weights of weekdays", "7, Monday first", "give all seven"
             )
         for place, weight in enumerate(self.weekday):
             _require_weight(f"weight of weekday {place} (Monday is 0)", weight)
@@ -260,7 +260,7 @@ class ClockedSurface(Result):
 
     def w(self, k: npt.ArrayLike, tau: npt.ArrayLike) -> FloatArray:
         """Return total variance at ``k`` and calendar times in years; arguments broadcast, NaN gives NaN."""
-        return self.surface.w(k, self.read_at(tau))
+        return self.surface.w(k, self.read_at(tau), outside="extend")
 
     def iv(self, strike: npt.ArrayLike, tau: npt.ArrayLike) -> FloatArray:
         """Return implied vol per calendar year (decimal) at strikes in USD; arguments broadcast.

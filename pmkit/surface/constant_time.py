@@ -12,6 +12,7 @@ import pandas as pd
 from pmkit.core.errors import DataGapError, ParameterError, PmkitError
 from pmkit.core.result import Result
 from pmkit.market.quotes import Quotes
+from pmkit.surface.arguments import as_number, require
 from pmkit.surface.forwards import forward_curve
 from pmkit.surface.vix import MINUTES_PER_YEAR, VixStrip, vix_strip
 
@@ -109,7 +110,9 @@ def vix_index(
     ----------
     Cboe (2019), step 3.
     """
-    if not (near.minutes <= minutes <= next.minutes and near.minutes < next.minutes):
+    for strip in (near, next):
+        require("a strip", strip, VixStrip, "make it with vix_strip")
+    if not (near.minutes <= as_number("minutes", minutes) <= next.minutes and near.minutes < next.minutes):
         raise DataGapError(
             f"expiries {near.minutes:g} and {next.minutes:g} minutes away, index at {minutes:g}",
             "one expiry before and one after", "choose other expiries: the index would be extrapolated",
@@ -159,7 +162,8 @@ def dvol_like(quotes: Quotes, underlying: str, *, days: float = 30.0) -> VixInde
     >>> index.label, round(index.index, 2)
     ('DVOL-like', 37.79)
     """
-    if not (math.isfinite(days) and days > 0.0):
+    require("quotes", quotes, Quotes, "read a file with pmkit.market.read_quotes first")
+    if not 0.0 < as_number("days", days) < math.inf:
         raise ParameterError(f"days is {days!r}", "a positive number of days", "correct the argument")
     frame = quotes.of_underlying(underlying)
     options = frame[frame["kind"] == "option"]

@@ -11,6 +11,7 @@ import numpy as np
 
 from pmkit.core.errors import ParameterError
 from pmkit.core.types import FloatArray
+from pmkit.surface.arguments import as_number
 from pmkit.surface.essvi import EssviParameters, EssviSurface
 from pmkit.surface.outside import check_outside
 from pmkit.surface.sliced import SlicedSurface
@@ -26,7 +27,7 @@ _STEP = 0.005
 _ROOT_TWO_PI = math.sqrt(2.0 * math.pi)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class VarianceCurve:
     """Total variance of one time as a function of k = ln(K/F), with two derivatives.
 
@@ -51,6 +52,11 @@ class VarianceCurve:
     source: str = "formula"
     raw: RawSvi | None = None
     kinks: FloatArray | None = None
+
+    def __repr__(self) -> str:
+        # functions would be shown by their addresses
+        held = "" if self.raw is None else f", raw={self.raw!r}"
+        return f"VarianceCurve(tau={self.tau:.8g}, source={self.source!r}{held})"
 
     @property
     def sd(self) -> float:
@@ -180,7 +186,8 @@ def _from_sliced(surface: SlicedSurface[Any], tau: float) -> VarianceCurve:
         return _from_raw(EssviParameters(theta=theta, rho=rho, psi=psi).raw(), tau)
     if type(surface)._at_one_time is not SlicedSurface._at_one_time:
         # the surface has an interpolation of its own
-        return _from_function(lambda k: surface.w(k, tau), tau, getattr(surface, "kinked", False))
+        kinked = getattr(surface, "kinked", False)
+        return _from_function(lambda k: surface.w(k, tau, outside="extend"), tau, kinked)
     if upper in (0, taus.size):
         edge = variance_curve(surface.slices[0 if upper == 0 else -1])
         return _mixture(edge, edge, 0.0, tau) if edge.tau == tau else _scaled(edge, tau)
@@ -207,7 +214,7 @@ def check_tau(tau: float | None) -> float:
     ParameterError
         It is missing, not finite or not positive.
     """
-    value = math.nan if tau is None else float(tau)
+    value = math.nan if tau is None else as_number("tau in years", tau)
     if not (math.isfinite(value) and value > 0.0):
         raise ParameterError(
             f"tau is {tau!r}", "a positive, finite time in years of 365 days", "give tau=..."

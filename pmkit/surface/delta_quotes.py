@@ -13,6 +13,7 @@ import pandas as pd
 from pmkit.core.errors import DataGapError, ParameterError
 from pmkit.core.result import Result
 from pmkit.pricing import black76
+from pmkit.surface.arguments import as_number
 from pmkit.surface.curves import VarianceCurve, check_tau, variance_curve
 from pmkit.surface.deltas import (
     BISECTIONS,
@@ -252,6 +253,11 @@ def broker_strangle(
     >>> round(one.put_strike, 4), round(one.call_strike, 4)
     (1.205, 1.5449)
     """
+    for what, value in (("atm", atm), ("butterfly", butterfly)):
+        if not math.isfinite(as_number(what, value)) or (what == "atm" and value <= 0.0):
+            raise ParameterError(
+                f"{what} is {value:g}", "a vol as a decimal, that at the money positive", "write 0.2 for 20 %"
+            )
     iv = atm + butterfly
     put, call = (
         float(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pmkit.core.errors import ParameterError
 from pmkit.core.types import FloatArray
 from pmkit.pricing.inputs import as_flags, as_floats, broadcast, unwrap
+from pmkit.surface.arguments import as_number
 from pmkit.surface.butterfly import lowest
 from pmkit.surface.curves import VarianceCurve, variance_curve
 
@@ -193,6 +194,12 @@ def _per_forward(value: float, kind: str, is_call: bool, df_foreign: float | Non
         )
     if not (math.isfinite(discount) and discount > 0.0):
         raise ParameterError(f"df_foreign is {discount!r}", "a positive discount factor", "correct it")
+    if not adjusted and not abs(value) < (discount if per_spot else 1.0):
+        raise ParameterError(
+            f"{kind} delta {abs(value):g} with df_foreign {discount:g}",
+            f"less than {discount if per_spot else 1.0:g} in size",
+            "ask for a smaller delta",
+        )
     return abs(value) / (discount if per_spot else 1.0), adjusted
 
 
@@ -240,7 +247,7 @@ def strike_from_delta(
     >>> round(strike_from_delta(0.25, 60_000.0, 30 / 365, 0.55, kind="pa_forward"), 2)
     66766.69
     """
-    per_spot, adjusted = check_kind(kind)
+    _, adjusted = check_kind(kind)
     shape, arrays = broadcast(
         {
             "delta": as_floats("delta", delta, "a delta (decimal)", any_sign=True),
@@ -262,11 +269,6 @@ def strike_from_delta(
         if adjusted:
             k = _solve(_flat(sd), target, bool(call), True, f"{kind} delta per forward")
         else:
-            if target >= 1.0:
-                raise ParameterError(
-                    f"{kind} delta {value:g} with df_foreign {discount:g}",
-                    f"less than {discount if per_spot else 1.0:g} in size", "ask for a smaller delta",
-                )  # fmt: skip
             from scipy.special import ndtri
 
             k = float(-(1.0 if call else -1.0) * ndtri(target) * sd + 0.5 * sd * sd)
@@ -315,11 +317,12 @@ def strike_of_delta(
 
 
 def k_of_delta(curve: VarianceCurve, value: float, kind: str, df_foreign: float | None) -> float:
-    target, adjusted = _per_forward(float(value), kind, value > 0.0, df_foreign)
+    value = as_number("delta", value)
+    target, adjusted = _per_forward(value, kind, value > 0.0, df_foreign)
     return _solve(curve, target, value > 0.0, adjusted, f"{kind} delta per forward")
 
 
 def positive_forward(forward: float) -> float:
-    if not (math.isfinite(forward) and forward > 0.0):
+    if not 0.0 < as_number("forward", forward) < math.inf:
         raise ParameterError(f"forward is {forward!r}", "a positive price", "correct the argument")
     return float(forward)

@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from pmkit.core.errors import ConventionError, ParameterError
 from pmkit.core.types import Dynamics, FloatArray
+from pmkit.pricing.inputs import as_floats
+from pmkit.surface.arguments import as_number
 from pmkit.surface.curves import VarianceCurve, check_tau, variance_curve
 
 __all__ = ["SkewStickiness", "SmileDynamics", "check_dynamics", "held_at", "skew_stickiness", "spot_vols"]
@@ -142,12 +144,14 @@ def spot_vols(
     [0.5872, 0.4983]
     """
     rule = check_dynamics(dynamics, needed=True)
-    strikes = np.asarray(strike, dtype=np.float64)
-    for what, values in (("strike", strikes), ("forward", forward), ("forward_after", forward_after)):
-        if not (np.asarray(values) > 0.0).all():
-            raise ParameterError(
-                f"{what} is {float(np.min(values)):g} USD", "a positive price", "correct the argument"
-            )
+    strikes = as_floats("strike", strike, "USD", any_sign=True, finite=False)
+    if not (strikes > 0.0).all() or np.isinf(strikes).any():
+        raise ParameterError(
+            f"strike is {float(np.min(strikes)):g} USD", "positive, finite prices", "correct the argument"
+        )
+    for what, value in (("forward", forward), ("forward_after", forward_after)):
+        if not 0.0 < as_number(what, value) < math.inf:
+            raise ParameterError(f"{what} is {value:g} USD", "a positive price", "correct the argument")
     curve = variance_curve(source, tau)
     years = check_tau(curve.tau)
     shift, divisor = held_at(rule, math.log(forward_after / forward), 1.0)
@@ -188,7 +192,7 @@ def skew_stickiness(before: Any, after: Any, log_move: float, *, tau: float | No
     ----------
     Bergomi (2009).
     """
-    if not math.isfinite(log_move) or log_move == 0.0:
+    if not math.isfinite(as_number("log_move", log_move)) or log_move == 0.0:
         raise ParameterError(f"log_move is {log_move!r}", "a finite move other than 0", "correct it")
     (first, skew), (second, _) = (_atm(variance_curve(one, tau)) for one in (before, after))
     return (second - first) / (skew * log_move) if skew != 0.0 else math.nan

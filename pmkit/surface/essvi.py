@@ -271,8 +271,10 @@ class EssviSurface(FittedSurface[EssviSlice]):
             raise ParameterError(
                 f"tau is {float(np.nanmin(years)):g} years", "0 or more", "drop what has expired"
             )
-        level, tilt, scale = self._linear(years)
-        return EssviCurves(theta=level, rho=tilt / scale, psi=scale)
+        level, _, scale = self._linear(years)
+        # before the first expiry theta and psi shrink alike, so that rho stays, down to time 0
+        _, tilt, held = self._linear(np.maximum(years, self.taus[0]))
+        return EssviCurves(theta=level, rho=tilt / held, psi=scale)
 
     def _linear(self, years: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return theta, rho·psi and psi at times."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pmkit.surface.arguments import require
 from pmkit.surface.essvi import EssviParameters
 
 __all__ = ["HendriksMartini", "hendriks_martini"]
@@ -49,6 +50,11 @@ def hendriks_martini(near: EssviParameters, far: EssviParameters) -> HendriksMar
     near, far : EssviParameters
         The earlier and the later slice.
 
+    Raises
+    ------
+    ParameterError
+        An argument is not an eSSVI slice.
+
     References
     ----------
     Hendriks and Martini (2019), Proposition 3.1; Pasquazzi (2023), who corrects it.
@@ -60,6 +66,8 @@ def hendriks_martini(near: EssviParameters, far: EssviParameters) -> HendriksMar
     >>> test.passes, test.sufficient
     (True, False)
     """
+    for one in (near, far):
+        require("a slice", one, EssviParameters, "pass EssviParameters(theta=..., rho=..., psi=...)")
     gap = abs(far.rho * far.psi - near.rho * near.psi)
     return HendriksMartini(
         theta_rises=far.theta >= near.theta,

@@ -13,6 +13,8 @@ import pandas as pd
 
 from pmkit.core.errors import ConventionError, ParameterError
 from pmkit.core.types import FloatArray
+from pmkit.pricing.inputs import as_floats
+from pmkit.surface.arguments import as_number
 from pmkit.surface.essvi import EssviParameters, EssviSlice, EssviSurface
 from pmkit.surface.essvi_bound import Bound, check_bound
 from pmkit.surface.essvi_box import EssviBox, EssviCurves, box_to_parameters, parameters_to_box, project
@@ -39,7 +41,7 @@ _MOST, _MOST_AGAIN, _ROUNDS = 300, 48, 4
 
 
 def anchored_theta(w_star: npt.ArrayLike, k_star: npt.ArrayLike, rho: float, psi: float) -> FloatArray:
-    """Return theta of the SSVI slice that passes through a quote, exactly.
+    """Return theta of the SSVI slice that passes through a quote, exactly; NaN where none does.
 
     Parameters
     ----------
@@ -49,6 +51,11 @@ def anchored_theta(w_star: npt.ArrayLike, k_star: npt.ArrayLike, rho: float, psi
         ln(K/F) of the quote.
     rho, psi : float
         Tilt and wing scale of the slice.
+
+    Raises
+    ------
+    ParameterError
+        A number outside its domain.
 
     Notes
     -----
@@ -63,13 +70,19 @@ def anchored_theta(w_star: npt.ArrayLike, k_star: npt.ArrayLike, rho: float, psi
     >>> round(float(anchored_theta(0.0371815416922694, 0.03, -0.5, 0.2)), 12)
     0.04
     """
-    level, place = np.asarray(w_star, dtype=np.float64), np.asarray(k_star, dtype=np.float64)
+    level = as_floats("w_star", w_star, "total variance", any_sign=True, finite=False)
+    place = as_floats("k_star", k_star, "log-moneyness", any_sign=True, finite=False)
     if (level <= 0.0).any():
         raise ParameterError(
             f"w_star is {float(level.min()):g}", "a positive total variance", "correct the argument"
         )
+    if not 0.0 < as_number("psi", psi) < math.inf or not abs(as_number("rho", rho)) < 1.0:
+        raise ParameterError(
+            f"rho is {rho:g} and psi {psi:g}", "rho between -1 and 1, psi positive", "correct the argument"
+        )
     bend = psi**2 * place**2 * (1.0 - rho**2) / (4.0 * level)
-    return np.asarray(level - rho * psi * place - bend)
+    theta = level - rho * psi * place - bend
+    return np.where(theta > 0.0, theta, np.nan)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from pmkit.core.errors import ParameterError
 from pmkit.core.types import FloatArray, IntArray
+from pmkit.surface.arguments import require
 from pmkit.surface.slice_quotes import SliceQuotes
 
 __all__ = ["QuotePoints"]
@@ -44,9 +45,12 @@ class QuotePoints:
         Raises
         ------
         ParameterError
-            No expiry, expiries not ascending in time, fewer points, k not finite, or an error bar that is not
+            No expiry, expiries not ascending in time, fewer points, or an error bar that is not
             finite and positive.
         """
+        require("quotes", quotes, (list, tuple), "pass the SliceQuotes of every expiry, earliest first")
+        for one in quotes:
+            require("the quotes of an expiry", one, SliceQuotes, "take those of a slice: slice.quotes")
         taus = [one.tau for one in quotes]
         if not quotes or not all(a < b for a, b in pairwise(taus)):
             raise ParameterError(
@@ -56,7 +60,7 @@ class QuotePoints:
             )
         sizes = [one.k.size for one in quotes]
         k, error = np.concatenate([one.k for one in quotes]), np.concatenate([one.error for one in quotes])
-        if min(sizes) < least or not (np.isfinite(k) & np.isfinite(error) & (error > 0.0)).all():
+        if min(sizes) < least or not (np.isfinite(error) & (error > 0.0)).all():
             _refuse(quotes, least)
         return cls(
             first=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
@@ -80,5 +84,3 @@ def _refuse(quotes: Sequence[SliceQuotes], least: int) -> None:
                 "finite and positive numbers",
                 "drop the quote",
             )
-        if not np.isfinite(one.k).all():
-            raise ParameterError(f"k of {day} is not finite", "finite log-moneyness", "drop the quote")

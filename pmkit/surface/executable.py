@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pmkit.core.errors import ConventionError, DataGapError
+from pmkit.core.errors import DataGapError
 from pmkit.core.result import Result
 from pmkit.core.types import BoolArray, FloatArray
 from pmkit.market.quotes import Quotes
+from pmkit.surface.arguments import check_curve
 from pmkit.surface.forwards import ForwardCurve
 
 __all__ = ["KINDS", "ExecutableArbitrage", "executable_arbitrage", "scaled_quotes"]
@@ -72,12 +73,7 @@ def scaled_quotes(quotes: Quotes, curve: ForwardCurve) -> tuple[pd.DataFrame, in
     Columns: instrument, expiry, strike, is_call, tick, x = K/F, bid and ask (shares of the discounted
     forward; -inf and inf where missing), scale (premium per share).
     """
-    if quotes.settlement != curve.settlement:
-        raise ConventionError(
-            f"{quotes.settlement} quotes and a curve of {curve.settlement} ones",
-            "the same settlement",
-            "make the curve from these quotes",
-        )
+    check_curve(quotes, curve)
     frame = quotes.of_underlying(curve.underlying)
     options = frame[(frame["kind"] == "option") & (frame["bid"].notna() | frame["ask"].notna())]
     known = options["expiry"].isin(list(curve.quotes))

@@ -8,9 +8,10 @@ from typing import Any, Literal, NamedTuple, overload
 
 import pandas as pd
 
-from pmkit.core.errors import DataGapError, ParameterError
+from pmkit.core.errors import ConventionError, DataGapError, ParameterError
 from pmkit.core.time import parse_utc
 from pmkit.market.quotes import Quotes
+from pmkit.surface.arguments import check_curve, require
 from pmkit.surface.essvi import EssviSurface
 from pmkit.surface.essvi_fit import ESSVI_MIN_POINTS, fit_essvi_surface
 from pmkit.surface.forwards import ForwardCurve, forward_curve
@@ -185,7 +186,10 @@ def fit(
     Raises
     ------
     ParameterError
-        Unknown model, an option that the model does not have, or several underlyings and none named.
+        Unknown model, an option that the model does not have, several underlyings and none named, or an
+        object of another kind.
+    ConventionError
+        A curve of another underlying or instant.
     DataGapError
         Unknown underlying, no perpetual, or no expiry with three usable options (``"svi"``: five), or no
         quote that passes the filter.
@@ -197,10 +201,11 @@ def fit(
     >>> len(surface.slices), surface.model
     (13, 'linear')
     """
-    if model not in MODELS:
+    if not isinstance(model, str) or model not in MODELS:
         raise ParameterError(
             f"model {model!r}", f"one of {', '.join(map(repr, MODELS))}", "name one of these models"
         )
+    require("quotes", quotes, Quotes, "read a file with pmkit.market.read_quotes first")
     chosen = MODELS[model]
     known = [*signature(chosen.fit).parameters][3:]
     unknown = [name for name in options if name not in known]
@@ -225,11 +230,20 @@ def fit(
             "correct the name",
         )
     instant = quotes.as_of if as_of is None else parse_utc(as_of)
-    curve = forward_curve(quotes, underlying, as_of=instant) if curve is None else curve
+    if curve is None:
+        curve = forward_curve(quotes, underlying, as_of=instant)
+    check_curve(quotes, curve)
+    if curve.as_of != instant or curve.underlying != underlying:
+        raise ConventionError(
+            f"a {curve.underlying} curve of {curve.as_of.isoformat()}",
+            f"{underlying} at {instant.isoformat()}, as the quotes",
+            "make the curve from these quotes, or say as_of=curve.as_of",
+        )
     if filter is not None:
         if vols is not None:
             raise ParameterError("filter and vols are both given", "one of them", "filter before own_vols")
         quotes = filter_quotes(quotes, curve, filter=filter).quotes
     vols = own_vols(quotes, curve) if vols is None else vols
+    require("vols", vols, OwnVols, "make them with pmkit.surface.own_vols")
     points, left_out = slice_quotes(vols, curve, chosen.least)
     return chosen.fit(points, curve, left_out, **options)

@@ -17,6 +17,8 @@ from pmkit.core.time import year_fraction
 from pmkit.core.types import FloatArray, Settlement
 from pmkit.market.quotes import Quotes
 from pmkit.market.snapshot import ForwardQuote
+from pmkit.pricing.inputs import as_floats
+from pmkit.surface.arguments import require
 from pmkit.surface.forwards_linear import line_without_stale, parity_line, vix_forward
 from pmkit.surface.forwards_parity import ParityForward, parity_forward, without_stale
 
@@ -44,7 +46,8 @@ class ForwardCurve:
     ledger : tuple of (instrument, reason, detail)
         Expiries without a forward: ``no_forward`` (coin-settled, and too few pairs), ``parity_infeasible``
         (bids and asks contradict each other), ``discount_out_of_range``, ``no_discount``; and pairs left out
-        of an estimate, ``stale_pairs``.
+        of an estimate, ``stale_pairs``; a listed future that is used although the call-put pairs bound the
+        forward away from it, ``future_outside_parity``.
     df : mapping of Timestamp to float
         Discount factor by expiry; 1 where it is not named (coin-settled options).
     status : mapping of Timestamp to str
@@ -71,8 +74,17 @@ class ForwardCurve:
         """Return forwards in USD at times in years: ln F is linear in tau, from the spot at 0.
 
         Beyond the last expiry the carry from the spot to it goes on. A curve without expiries is flat.
+
+        Raises
+        ------
+        ParameterError
+            A negative time.
         """
-        years = np.asarray(tau, dtype=np.float64)
+        years = as_floats("tau", tau, "years", any_sign=True, finite=False)
+        if (years < 0.0).any():
+            raise ParameterError(
+                f"tau is {float(np.nanmin(years)):g} years", "0 or more", "drop what has expired"
+            )
         if not self.quotes:
             return np.where(np.isnan(years), np.nan, self.spot)
         knots = np.array([0.0] + [year_fraction(self.as_of, e) for e in self.quotes])
@@ -191,6 +203,7 @@ def forward_curve(
     >>> len(curve.quotes), set(f.source for f in curve.quotes.values())
     (13, {'listed future'})
     """
+    require("quotes", quotes, Quotes, "read a file with pmkit.market.read_quotes first")
     instant = quotes.as_of if as_of is None else as_of
     _check(quotes, underlying, method, discount, contradicting)
     spot = spot_of(quotes, underlying)
@@ -349,6 +362,12 @@ class _Collected:
             self.df[expiry] = df
             if estimate is not None:
                 self._dropped(name, estimate, estimate.pairs)
+        elif estimate is not None and estimate.feasible and not _within(quote.price, estimate):
+            text = (
+                f"the {quote.source} at {quote.price:.2f} is used, {estimate.pairs} call-put pairs say "
+                f"{estimate.lower:.2f} to {estimate.upper:.2f}"
+            )
+            self.ledger.append((name, "future_outside_parity", text))
         self.found[expiry], self.status[expiry] = quote, "ok"
 
     def implied(
@@ -380,6 +399,10 @@ class _Collected:
             strikes = ", ".join(f"{k:g}" for k in estimate.dropped)
             text = f"{len(estimate.dropped)} of {pairs} call-put pairs contradict the rest: strikes {strikes}"
             self.ledger.append((name, "stale_pairs", text))
+
+
+def _within(price: float, estimate: ParityForward) -> bool:
+    return estimate.lower <= price <= estimate.upper
 
 
 def _contradiction(estimate: ParityForward) -> str:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from pmkit.core.errors import DataGapError, ParameterError
 from pmkit.core.types import FloatArray
+from pmkit.surface.arguments import as_number, pair_columns
 from pmkit.surface.forwards_parity import (
     MAX_ROUNDS,
     TOLERANCE,
@@ -54,15 +55,17 @@ def parity_line(
     -------
     ParityForward
         ``status`` says whether the estimate fits every bid and ask it rests on (``ok``), was moved to the
-        nearest point that does (``repaired``), or whether nothing fits (``infeasible``: stale or wrong
-        quotes, named by ``at_fault``); ``at_bound`` where the discount factor left (0.5, 1.02].
+        nearest point that does (``repaired``; a known forward or discount factor is never moved), or whether
+        nothing fits (``infeasible``: stale or wrong quotes, named by ``at_fault``, or a known number that
+        the quotes contradict); ``at_bound`` where the discount factor left (0.5, 1.02].
 
     Raises
     ------
     DataGapError
         Fewer than three complete pairs.
     ParameterError
-        ``df`` and ``forward`` both given, or not positive.
+        ``df`` and ``forward`` both given, or not positive; a strike that is not positive; columns that
+        are not five rows of one length.
 
     Notes
     -----
@@ -87,17 +90,15 @@ def parity_line(
     (101.0, 0.98, 'ok')
     """
     _check_known(df, forward)
-    K, cb, ca, pb, pa = (
-        np.asarray(a, dtype=np.float64) for a in (strike, call_bid, call_ask, put_bid, put_ask)
+    K, cb, ca, pb, pa = pair_columns(
+        strike=strike, call_bid=call_bid, call_ask=call_ask, put_bid=put_bid, put_ask=put_ask
     )
-    whole = np.isfinite(K) & np.isfinite(cb) & np.isfinite(ca) & np.isfinite(pb) & np.isfinite(pa)
-    if int(whole.sum()) < 3:
+    if np.unique(K).size < 3:
         raise DataGapError(
-            f"{int(whole.sum())} call-put pairs",
+            f"{np.unique(K).size} call-put pairs",
             "at least 3 strikes with both sides of both",
             "load a fuller chain, or give the discount factor and the future",
         )
-    K, cb, ca, pb, pa = K[whole], cb[whole], ca[whole], pb[whole], pa[whole]
     difference, spread = 0.5 * (cb + ca) - 0.5 * (pb + pa), (ca - cb) + (pa - pb)
     straddle = 0.5 * (cb + ca) + 0.5 * (pb + pa)
     positive = spread[spread > 0.0]
@@ -128,8 +129,10 @@ def parity_line(
     elif not DF_RANGE[0] < D <= DF_RANGE[1]:
         status = "at_bound"
     elif not _inside(F, D, *quotes):
-        F, D = nearest_inside(F, D, *quotes)
-        status = "repaired"
+        free = df is None and forward is None
+        fitting = nearest_inside(F, D, *quotes) if free else _beside_known(F, D, *quotes, forward is not None)
+        status = "infeasible" if fitting is None else "repaired"
+        F, D = (F, D) if fitting is None else fitting
     return ParityForward(
         price=F, lower=bounds.forward_low, upper=bounds.forward_high, pairs=int(band.sum()), sd=sd,
         df=D, df_lower=bounds.df_low, df_upper=bounds.df_high, status=status, slack=bounds.slack,
@@ -171,7 +174,7 @@ def line_without_stale(
 
 def _check_known(df: float | None, forward: float | None) -> None:
     for what, value in (("df", df), ("forward", forward)):
-        if value is not None and not (math.isfinite(value) and value > 0.0):
+        if value is not None and not 0.0 < as_number(what, value) < math.inf:
             raise ParameterError(f"{what} is {value!r}", "a positive number", "correct it or leave it out")
     if df is not None and forward is not None:
         raise ParameterError(
@@ -185,8 +188,10 @@ def _estimate(
     if df is not None:
         return _robust_level(K + y / df, spread), df
     if forward is not None:
-        away = forward - K
-        return forward, _robust_level(y / away, spread / np.abs(away)) if (away != 0.0).all() else math.nan
+        # a strike at the forward itself says nothing about the discount factor
+        away = (forward - K)[forward != K]
+        y, spread = y[forward != K], spread[forward != K]
+        return forward, _robust_level(y / away, spread / np.abs(away))
     intercept, slope = robust_line(K, y, spread)
     return (intercept / -slope, -slope) if slope < 0.0 else (math.nan, math.nan)
 
@@ -209,6 +214,29 @@ def _inside(
     value = D * (F - K)
     rounding = 1e-9 * F
     return bool(((cb - pa <= value + rounding) & (value <= ca - pb + rounding)).all())
+
+
+def _beside_known(
+    F: float,
+    D: float,
+    K: FloatArray,
+    cb: FloatArray,
+    ca: FloatArray,
+    pb: FloatArray,
+    pa: FloatArray,
+    forward_known: bool,
+) -> tuple[float, float] | None:
+    """Return the nearest pair that fits every quote with one of the two held; None where there is none."""
+    low, high = cb - pa, ca - pb
+    if forward_known:
+        away = F - K
+        if ((away == 0.0) & ((low > 0.0) | (high < 0.0))).any():
+            return None
+        ends = np.sort([low[away != 0.0] / away[away != 0.0], high[away != 0.0] / away[away != 0.0]], axis=0)
+        least, most = max(float(ends[0].max()), DF_RANGE[0]), min(float(ends[1].min()), DF_RANGE[1])
+        return (F, min(max(D, least), most)) if least <= most else None
+    least, most = float(np.max(K + low / D)), float(np.min(K + high / D))
+    return (min(max(F, least), most), D) if least <= most else None
 
 
 def vix_forward(
@@ -235,7 +263,8 @@ def vix_forward(
     DataGapError
         No complete pair.
     ParameterError
-        ``df`` is not positive.
+        ``df`` or a strike is not positive, the three rows differ in length, or the pair says a forward of 0
+        or below.
 
     Notes
     -----
@@ -253,15 +282,20 @@ def vix_forward(
     >>> round(forward, 2), k0
     (1962.9, 1960.0)
     """
-    if not (math.isfinite(df) and df > 0.0):
+    if not 0.0 < as_number("df", df) < math.inf:
         raise ParameterError(f"df is {df!r}", "a positive number", "give exp(-rate*tau), the rate a decimal")
-    K, c, p = (np.asarray(a, dtype=np.float64) for a in (strike, call, put))
-    whole = np.isfinite(K) & np.isfinite(c) & np.isfinite(p)
-    if not whole.any():
+    K, c, p = pair_columns(strike=strike, call=call, put=put)
+    if not K.size:
         raise DataGapError("no call-put pair", "a strike with mids of both", "load a fuller chain")
-    order = np.argsort(K[whole], kind="stable")
-    K, c, p = K[whole][order], c[whole][order], p[whole][order]
+    order = np.argsort(K, kind="stable")
+    K, c, p = K[order], c[order], p[order]
     at = int(np.argmin(np.abs(c - p)))
     forward = float(K[at] + (c[at] - p[at]) / df)
+    if not forward > 0.0:
+        raise ParameterError(
+            f"the pair at strike {K[at]:g} says a forward of {forward:g}",
+            "a positive price",
+            "load the strikes near the money, or drop the stale pair",
+        )
     below = K[forward >= K]
     return forward, float(below[-1]) if below.size else math.nan

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pmkit.core.errors import DataGapError, ParameterError
 from pmkit.core.types import BoolArray, FloatArray
+from pmkit.surface.arguments import as_number, pair_columns
 
 __all__ = [
     "ParityForward",
@@ -135,19 +136,17 @@ def parity_forward(
     >>> round(parity_forward(K, c - 1e-4, c + 1e-4, p - 1e-4, p + 1e-4, 55e3).price, 6)
     60000.0
     """
-    if not (math.isfinite(start) and start > 0.0):
+    if not 0.0 < as_number("start", start) < math.inf:
         raise ParameterError(f"start is {start!r}", "a positive price in USD", "give the index price")
-    K, cb, ca, pb, pa = (
-        np.asarray(a, dtype=np.float64) for a in (strike, call_bid, call_ask, put_bid, put_ask)
+    K, cb, ca, pb, pa = pair_columns(
+        strike=strike, call_bid=call_bid, call_ask=call_ask, put_bid=put_bid, put_ask=put_ask
     )
-    whole = np.isfinite(K) & np.isfinite(cb) & np.isfinite(ca) & np.isfinite(pb) & np.isfinite(pa)
-    if int(whole.sum()) < 3:
+    if np.unique(K).size < 3:
         raise DataGapError(
-            f"{int(whole.sum())} call-put pairs",
+            f"{np.unique(K).size} call-put pairs",
             "at least 3 strikes with both sides of both",
             "list the future",
         )
-    K, cb, ca, pb, pa = K[whole], cb[whole], ca[whole], pb[whole], pa[whole]
     difference, spread = 0.5 * (cb + ca) - 0.5 * (pb + pa), (ca - cb) + (pa - pb)
     straddle = 0.5 * (cb + ca) + 0.5 * (pb + pa)
     positive = spread[spread > 0.0]
@@ -159,6 +158,9 @@ def parity_forward(
         sd = float(straddle[np.argmin(np.abs(k))]) * math.sqrt(math.pi / 2.0)
         band = near_the_money(k, sd)
         renewed = _robust_slope(K[band], 1.0 - difference[band], spread[band])
+        if not renewed > 0.0:
+            F = math.nan
+            break
         moved, F = abs(renewed / F - 1.0), renewed
         if moved < TOLERANCE:
             break
@@ -219,7 +221,7 @@ def _robust_slope(K: FloatArray, y: FloatArray, spread: FloatArray) -> float:
         residual = np.abs(y - beta * K) / spread
         scale = max(1.4826 * float(np.median(residual)), 1e-12)
         weight = np.minimum(1.0, _HUBER * scale / np.maximum(residual, 1e-300)) / spread**2
-    return 1.0 / beta
+    return 1.0 / beta if beta > 0.0 else math.nan
 
 
 def robust_line(K: FloatArray, y: FloatArray, spread: FloatArray) -> tuple[float, float]:
@@ -229,7 +231,10 @@ def robust_line(K: FloatArray, y: FloatArray, spread: FloatArray) -> tuple[float
     for _ in range(20):
         total = math.fsum(weight)
         middle, level = math.fsum(weight * K) / total, math.fsum(weight * y) / total
-        slope = math.fsum(weight * (K - middle) * (y - level)) / math.fsum(weight * (K - middle) ** 2)
+        width = math.fsum(weight * (K - middle) ** 2)
+        if width == 0.0:
+            return math.nan, math.nan
+        slope = math.fsum(weight * (K - middle) * (y - level)) / width
         residual = np.abs(y - level - slope * (K - middle)) / spread
         scale = max(1.4826 * float(np.median(residual)), 1e-12)
         weight = np.minimum(1.0, _HUBER * scale / np.maximum(residual, 1e-300)) / spread**2

@@ -14,6 +14,7 @@ from pmkit.core.errors import ParameterError
 from pmkit.core.plotting import new_axes
 from pmkit.core.result import Result
 from pmkit.surface.apply_shock import moved_slice
+from pmkit.surface.arguments import as_number
 from pmkit.surface.dynamics import SmileDynamics, check_dynamics
 from pmkit.surface.essvi import EssviParameters
 from pmkit.surface.forwards import ForwardCurve
@@ -132,7 +133,7 @@ def _check_family(family: SurfaceShock, limit: float) -> None:
             "an instantaneous shock",
             "age first: surface.shock(SurfaceShock(horizon_days=...), ...).headroom(...)",
         )
-    if not (math.isfinite(limit) and limit > 0.0):
+    if not 0.0 < as_number("limit", limit) < math.inf:
         raise ParameterError(f"limit is {limit!r}", "a positive number", "correct it")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from pmkit.core.result import Result
 from pmkit.core.types import FloatArray
 from pmkit.surface.curves import variance_curve
 from pmkit.surface.outside import check_outside, last_tau
+from pmkit.surface.sliced import SlicedSurface
 
 __all__ = ["LocalVol", "local_vol"]
 
@@ -164,6 +166,8 @@ def local_vol(surface: Any, k: npt.ArrayLike, tau: npt.ArrayLike, *, outside: st
             "add an axis, for example k[:, None]",
         ) from None
     check_outside(surface, years, outside, stacklevel=3)
+    if isinstance(surface, SlicedSurface):
+        w = partial(surface.w, outside="extend")
     slope, g = np.full(years.shape, np.nan), np.full(years.shape, np.nan)
     for one in np.unique(years[np.isfinite(years)]):
         chosen = (years == one) & np.isfinite(moneyness)

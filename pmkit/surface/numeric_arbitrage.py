@@ -28,7 +28,7 @@ _OUT = np.geomspace(1e-6, 1e4, 161)
 _ROUNDING = 1e-10
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class WholeLine:
     """Total variance on the whole line of k = ln(K/F), with two derivatives.
 
@@ -39,8 +39,8 @@ class WholeLine:
     knots : ndarray
         At least two places, ascending: where a derivative jumps, or a range that holds what is curved.
     wings : tuple of (float, float)
-        Slope per unit of ``|k|`` and level of the asymptote, left and right: w goes to level + slope·|k|. An
-        infinite slope has NaN for a level.
+        Slope per unit of ``|k|`` and level of the asymptote, left and right: w goes to
+        ``level + slope |k|``. An infinite slope has NaN for a level.
     """
 
     at: Curve
@@ -48,6 +48,10 @@ class WholeLine:
     d2w: Curve
     knots: FloatArray
     wings: tuple[tuple[float, float], tuple[float, float]]
+
+    def __repr__(self) -> str:
+        # functions would be shown by their addresses
+        return f"WholeLine({self.knots.size} knots from {self.knots[0]:.8g} to {self.knots[-1]:.8g})"
 
     def g(self, k: FloatArray) -> FloatArray:
         """Return Durrleman's function; NaN where total variance is not positive."""

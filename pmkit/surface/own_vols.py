@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pmkit.core.errors import ConventionError
 from pmkit.core.status import Status
 from pmkit.core.time import year_fraction
 from pmkit.market.quotes import Quotes
 from pmkit.pricing import implied_vol
+from pmkit.surface.arguments import check_curve
 from pmkit.surface.forwards import ForwardCurve
 
 __all__ = ["OwnVols", "own_vols"]
@@ -55,12 +55,7 @@ def own_vols(quotes: Quotes, curve: ForwardCurve) -> OwnVols:
     ConventionError
         Quotes and curve are of different settlement.
     """
-    if quotes.settlement != curve.settlement:
-        raise ConventionError(
-            f"{quotes.settlement} quotes and a curve of {curve.settlement} ones",
-            "the same settlement",
-            "make the curve from these quotes",
-        )
+    check_curve(quotes, curve)
     frame = quotes.of_underlying(curve.underlying)
     options = frame[(frame["kind"] == "option") & frame["mid"].notna()]
     ledger = [

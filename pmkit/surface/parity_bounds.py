@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from pmkit.core.errors import DataGapError, ParameterError
 from pmkit.core.types import FloatArray
+from pmkit.surface.arguments import pair_columns
 
 __all__ = ["DF_RANGE", "ParityBounds", "nearest_inside", "parity_bounds"]
 
@@ -87,7 +88,8 @@ def parity_bounds(
     DataGapError
         No complete pair.
     ParameterError
-        ``df_range`` is not a pair of ascending positive numbers.
+        ``df_range`` is not a pair of ascending positive numbers, a strike is not positive, or the columns are
+        not five rows of one length.
 
     Notes
     -----
@@ -110,11 +112,10 @@ def parity_bounds(
         raise ParameterError(
             f"df_range is {df_range!r}", "two ascending positive numbers", "give for example (0.5, 1.02)"
         )
-    K, cb, ca, pb, pa = (
-        np.asarray(a, dtype=np.float64) for a in (strike, call_bid, call_ask, put_bid, put_ask)
+    K, cb, ca, pb, pa = pair_columns(
+        strike=strike, call_bid=call_bid, call_ask=call_ask, put_bid=put_bid, put_ask=put_ask
     )
-    whole = np.isfinite(K) & np.isfinite(cb) & np.isfinite(ca) & np.isfinite(pb) & np.isfinite(pa)
-    K, low, high = K[whole], (cb - pa)[whole], (ca - pb)[whole]
+    low, high = cb - pa, ca - pb
     if K.size == 0:
         raise DataGapError("no call-put pair", "a strike with both sides of both", "load a fuller chain")
     slack, at_fault = _least_slack(K, low, high, low_df, high_df)

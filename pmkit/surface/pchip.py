@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pmkit.core.errors import ParameterError
 from pmkit.core.provenance import fingerprint
 from pmkit.core.types import FloatArray
+from pmkit.surface.arguments import require
 from pmkit.surface.butterfly import LEE_BOUND
 from pmkit.surface.calendar import CalendarReport
 from pmkit.surface.fitted import FittedSlice, FittedSurface
@@ -97,6 +99,11 @@ def fit_pchip(quotes: SliceQuotes) -> PchipSlice:
     PchipSlice
         Its status is ``at_bound`` where the quotes would send a wing downwards or above slope 2.
 
+    Raises
+    ------
+    ParameterError
+        Fewer than three points, or no quotes of a slice.
+
     Notes
     -----
     Slopes inside by Fritsch and Butland's weighted harmonic mean; the outermost slope is held between 0 and
@@ -109,6 +116,13 @@ def fit_pchip(quotes: SliceQuotes) -> PchipSlice:
     """
     from scipy.interpolate import PchipInterpolator
 
+    require("quotes", quotes, SliceQuotes, "take those of a slice: surface.slices[0].quotes")
+    if quotes.k.size < PCHIP_MIN_POINTS:
+        raise ParameterError(
+            f"{quotes.k.size} points of {quotes.expiry.date()}",
+            f"at least {PCHIP_MIN_POINTS}",
+            "take an expiry with more quotes",
+        )
     k, w = quotes.k, quotes.w
     slopes = np.array(PchipInterpolator(k, w).derivative()(k))
     held = []

@@ -11,6 +11,7 @@ import numpy as np
 
 from pmkit.core.errors import ParameterError, PmkitError
 from pmkit.core.types import FloatArray
+from pmkit.pricing.inputs import as_floats
 from pmkit.surface.essvi import EssviParameters
 from pmkit.surface.essvi_bound import Bound, psi_max
 from pmkit.surface.essvi_box import EDGE
@@ -89,7 +90,9 @@ def fit_smile(k: FloatArray, w: FloatArray, bound: Bound = "mm") -> EssviParamet
     >>> round(found.theta, 8), round(found.rho, 8), round(found.psi, 8)
     (0.04, -0.3, 0.1)
     """
-    if k.size < 3 or not (w > 0.0).all():
+    k = as_floats("k", k, "log-moneyness", any_sign=True).ravel()
+    w = as_floats("w", w, "total variance", any_sign=True).ravel()
+    if k.size != w.size or k.size < 3 or np.isnan(k).any() or not (w > 0.0).all():
         raise ParameterError(
             f"{k.size} points, least total variance {float(w.min()) if w.size else math.nan:g}",
             "three points or more, positive",

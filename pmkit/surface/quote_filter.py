@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from pmkit.core.errors import ConventionError, DataGapError, ParameterError
+from pmkit.core.errors import DataGapError, ParameterError
 from pmkit.core.result import Result
 from pmkit.core.status import Status
 from pmkit.core.time import year_fraction
 from pmkit.core.types import BoolArray, FloatArray
 from pmkit.market.quotes import LEDGER_COLUMNS, Quotes
 from pmkit.pricing import implied_vol
+from pmkit.surface.arguments import as_number, check_curve, require
 from pmkit.surface.forwards import ForwardCurve
 
 __all__ = ["FILTER_ORDER", "FilteredQuotes", "QuoteFilter", "filter_quotes"]
@@ -93,7 +94,7 @@ class QuoteFilter:
         }
         for name, (least, most) in ranges.items():
             value = getattr(self, name)
-            if not least <= value <= most:
+            if not least <= as_number(name, value) <= most:
                 raise ParameterError(
                     f"{name} is {value!r}", f"a number from {least:g} to {most:g}", "correct the threshold"
                 )
@@ -196,12 +197,8 @@ def filter_quotes(
     (868, 93, 12)
     """
     settings = QuoteFilter() if filter is None else filter
-    if quotes.settlement != curve.settlement:
-        raise ConventionError(
-            f"{quotes.settlement} quotes and a curve of {curve.settlement} ones",
-            "the same settlement",
-            "make the curve from these quotes",
-        )
+    require("filter", settings, QuoteFilter, "build one: QuoteFilter(max_relative_spread=0.5), say")
+    check_curve(quotes, curve)
     frame = quotes.of_underlying(curve.underlying)
     options = frame[frame["kind"] == "option"]
     walk = _Walk(options, quotes, curve, settings)

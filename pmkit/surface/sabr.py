@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from pmkit.core.errors import ParameterError
 from pmkit.core.types import FloatArray
+from pmkit.surface.arguments import as_number
 
 __all__ = ["Sabr", "alpha_from_atm"]
 
@@ -63,7 +64,7 @@ class Sabr:
 
     def __post_init__(self) -> None:
         for name in ("alpha", "beta", "rho", "nu"):
-            value = getattr(self, name)
+            value = as_number(name, getattr(self, name))
             _require(name, value, math.isfinite(value), "a finite number")
         _require("alpha", self.alpha, self.alpha > 0.0, "a positive number")
         _require("beta", self.beta, 0.0 <= self.beta <= 1.0, "between 0 and 1")
@@ -173,7 +174,7 @@ def alpha_from_atm(atm_iv: float, *, beta: float, rho: float, nu: float, forward
     0.592523
     """
     for what, value in (("atm_iv", atm_iv), ("forward", forward), ("tau", tau)):
-        _require(what, value, math.isfinite(value) and value > 0.0, "a positive, finite number")
+        _require(what, value, 0.0 < as_number(what, value) < math.inf, "a positive, finite number")
     power = forward ** (1.0 - beta)
     # in units of iv F^q, and for the reciprocal, whose leading coefficient is 1 whatever the parameters
     unit = atm_iv * power

@@ -14,6 +14,7 @@ import pandas as pd
 from pmkit.core.errors import ParameterError
 from pmkit.core.provenance import fingerprint
 from pmkit.core.types import FloatArray
+from pmkit.surface.arguments import as_number, require
 from pmkit.surface.calendar import CalendarReport
 from pmkit.surface.fitted import FittedSlice, FittedSurface
 from pmkit.surface.forwards import ForwardCurve
@@ -69,7 +70,7 @@ class SabrSlice(FittedSlice):
 
 
 def _check_beta(beta: float) -> None:
-    if not 0.0 <= beta <= 1.0:
+    if not 0.0 <= as_number("beta of SABR", beta) <= 1.0:
         raise ParameterError(f"beta of SABR is {beta:g}", "between 0 and 1", "correct the argument")
 
 
@@ -100,6 +101,7 @@ def fit_sabr(quotes: SliceQuotes, *, beta: float = 1.0) -> tuple[Sabr, SliceFit]
     from scipy.optimize import least_squares
 
     _check_beta(beta)
+    require("quotes", quotes, SliceQuotes, "take those of a slice: surface.slices[0].quotes")
     if quotes.k.size < SABR_MIN_POINTS:
         raise ParameterError(
             f"{quotes.k.size} points of {quotes.expiry.date()}",

@@ -8,8 +8,9 @@ import numpy as np
 
 from pmkit.core.errors import ParameterError
 from pmkit.core.types import FloatArray
+from pmkit.surface.arguments import as_number, require
 from pmkit.surface.butterfly import LEE_BOUND, around, lowest
-from pmkit.surface.essvi_bound import Bound, psi_max
+from pmkit.surface.essvi_bound import Bound, check_bound, psi_max
 from pmkit.surface.svi import RawSvi
 
 __all__ = ["Span", "calendar_room", "clipped", "essvi_scaling_limit", "raw_scaling_limit"]
@@ -57,6 +58,11 @@ def raw_scaling_limit(svi: RawSvi, *, delta: bool = False, within: Span | None =
     float
         Below 1 where the slice has arbitrage already, infinite for a flat smile. Smaller factors are free.
 
+    Raises
+    ------
+    ParameterError
+        An argument is not a raw slice.
+
     Notes
     -----
     With l = (k - m)/sigma, N = a/(b sigma) + rho l + sqrt(l² + 1), h = 1 - (l + m/sigma) N'/(2N) and
@@ -79,6 +85,7 @@ def raw_scaling_limit(svi: RawSvi, *, delta: bool = False, within: Span | None =
     >>> round(c, 4), [butterfly(one).free for one in scaled]
     (4.1052, [True, False])
     """
+    require("a slice", svi, RawSvi, "convert it with to_raw() first")
     if svi.b == 0.0:
         return math.inf
 
@@ -128,9 +135,12 @@ def essvi_scaling_limit(theta: float, rho: float, psi: float, bound: Bound = "mm
     >>> round(essvi_scaling_limit(0.36 * 30 / 365, -0.2, 0.12), 4)
     4.5118
     """
-    if not psi > 0.0:
-        raise ParameterError(f"psi is {psi:g}", "a positive number", "correct the argument")
-    psi_max(theta, rho, bound)  # refuses what is outside the domain
+    for what, value in (("theta", theta), ("psi", psi)):
+        if not 0.0 < as_number(what, value) < math.inf:
+            raise ParameterError(f"{what} is {value:g}", "a positive, finite number", "correct the argument")
+    if not abs(as_number("rho", rho)) < 1.0:
+        raise ParameterError(f"rho is {rho:g}", "between -1 and 1, both excluded", "correct the argument")
+    check_bound(bound)
     from scipy.optimize import brentq
 
     def gap(log_c2: float) -> float:
@@ -155,12 +165,19 @@ def calendar_room(near: RawSvi, far: RawSvi, within: Span | None = None) -> floa
     ``c_near/c_far`` is at most this number. Total variance is compared at equal k, wings by their slopes;
     ``within`` a range of k alone where one is given.
 
+    Raises
+    ------
+    ParameterError
+        An argument is not a raw slice.
+
     Examples
     --------
     >>> near, far = RawSvi(0.02, 0.2, -0.3, 0.0, 0.1), RawSvi(0.04, 0.25, -0.3, 0.0, 0.1)
     >>> round(calendar_room(near, far), 6)
     1.118034
     """
+    for one in (near, far):
+        require("a slice", one, RawSvi, "convert it with to_raw() first")
 
     def ratio(k: FloatArray) -> FloatArray:
         below = near.w(k)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from pmkit.core.errors import ConventionError, ParameterError
+from pmkit.surface.arguments import as_number
 
 __all__ = ["SurfaceShock", "TermLaw", "elasticity_needed"]
 
@@ -281,7 +282,7 @@ def elasticity_needed(shock: SurfaceShock, days: float) -> float:
     >>> [round(elasticity_needed(shock, days), 3) for days in (1.0, 30.0, 180.0)]
     [0.349, 0.2, 0.074]
     """
-    if not (math.isfinite(days) and days > 0.0):
+    if not 0.0 < as_number("days", days) < math.inf:
         raise ParameterError(f"days is {days!r}", "a positive number of days", "correct it")
     # the law is a power on either side of a bend, so that a difference of logs is exact but for rounding
     step, here, sides = 1e-3, shock.scale(days), []

@@ -126,7 +126,7 @@ def _chosen(vols: pd.DataFrame) -> pd.DataFrame:
     near = vols["k"].abs().to_numpy() <= reach
     # vega of call and put agree, so the narrower spread is the narrower vol spread
     order = np.where(near, vols["spread"], np.where(outside, 0.0, np.inf))
-    chosen = vols.assign(order=order, itm=~outside).query("order < inf")
+    chosen = vols.assign(order=order, itm=~outside)[order < np.inf]
     return chosen.sort_values(["strike", "order", "itm"], kind="stable").drop_duplicates("strike")
 
 

@@ -12,7 +12,9 @@ import pandas as pd
 from pmkit.core.errors import DataGapError, ParameterError
 from pmkit.core.result import Result
 from pmkit.core.types import FloatArray
+from pmkit.pricing.inputs import as_floats
 from pmkit.surface.forwards import ForwardCurve
+from pmkit.surface.outside import Outside, check_outside
 from pmkit.surface.smile_plot import plot_smiles
 
 if TYPE_CHECKING:
@@ -48,6 +50,17 @@ class Slice(Protocol):
 S = TypeVar("S", bound=Slice)
 
 
+def _check_shapes(**arrays: FloatArray) -> None:
+    try:
+        np.broadcast_shapes(*(array.shape for array in arrays.values()))
+    except ValueError:
+        raise ParameterError(
+            f"shapes {', '.join(f'{array.shape} of {name}' for name, array in arrays.items())}",
+            "shapes that broadcast",
+            "add an axis, for example k[:, None]",
+        ) from None
+
+
 class SlicedSurface(Result, Generic[S]):
     """Base of the surfaces that hold one slice an expiry; a subclass is a dataclass with these attributes.
 
@@ -80,7 +93,7 @@ class SlicedSurface(Result, Generic[S]):
         return np.array([s.tau for s in self.slices])
 
     # -- values ---------------------------------------------------------------------------------------------
-    def w(self, k: npt.ArrayLike, tau: npt.ArrayLike) -> FloatArray:
+    def w(self, k: npt.ArrayLike, tau: npt.ArrayLike, *, outside: Outside = "warn") -> FloatArray:
         """Return total variance iv²·tau; arguments broadcast, NaN gives NaN.
 
         Parameters
@@ -89,25 +102,39 @@ class SlicedSurface(Result, Generic[S]):
             ln(K/F).
         tau : array_like
             Years of 365 days, 0 or more; 0 gives 0.
+        outside : {"warn", "raise", "extend"}
+            Beyond the last expiry: go on by the rule in ``status["outside"]`` with a warning, refuse, or
+            go on without one.
 
         Raises
         ------
         ParameterError
-            A negative time.
+            A time that is negative or not finite, or shapes that do not broadcast.
+        DataGapError
+            A time beyond the last expiry under ``"raise"``.
+
+        Warns
+        -----
+        ExtrapolationWarning
+            A time beyond the last expiry under ``"warn"``.
 
         Notes
         -----
         About 30 ns a point on an expiry of the surface, twice that between two.
         """
-        moneyness, years = np.asarray(k, dtype=np.float64), np.asarray(tau, dtype=np.float64)
-        if (years < 0.0).any():
+        moneyness, years = (
+            as_floats("k", k, "log-moneyness", any_sign=True, finite=False),
+            as_floats("tau", tau, "years", any_sign=True, finite=False),
+        )
+        if (years < 0.0).any() or np.isinf(years).any():
+            wrong = years[(years < 0.0) | np.isinf(years)]
             raise ParameterError(
-                f"tau is {float(np.min(years)):g} years",
-                "0 or more",
-                "drop what has expired",
+                f"tau is {wrong.flat[0]:g} years", "0 or more, finite", "drop what has expired"
             )
+        check_outside(self, np.atleast_1d(years), outside)
         if years.ndim == 0:
             return self._at_one_time(moneyness, float(years))
+        _check_shapes(k=moneyness, tau=years)
         moneyness, years = np.broadcast_arrays(moneyness, years)
         out = np.empty(years.shape)
         distinct, which = np.unique(years, return_inverse=True)
@@ -151,22 +178,30 @@ class SlicedSurface(Result, Generic[S]):
             out[chosen] = first.at(k_here) * (1.0 - share) + second.at(k_here) * share
         return out
 
-    def iv(self, strike: npt.ArrayLike, tau: npt.ArrayLike) -> FloatArray:
+    def iv(self, strike: npt.ArrayLike, tau: npt.ArrayLike, *, outside: Outside = "warn") -> FloatArray:
         """Return annualised implied vol (decimal) at strikes in USD; arguments broadcast, NaN gives NaN.
+
+        ``outside`` as in :meth:`w`.
 
         Raises
         ------
         ParameterError
-            A strike or a time that is not positive.
+            A strike or a time that is not positive and finite, or shapes that do not broadcast.
         """
-        strikes, years = np.asarray(strike, dtype=np.float64), np.asarray(tau, dtype=np.float64)
+        strikes, years = (
+            as_floats("strike", strike, "USD", any_sign=True, finite=False),
+            as_floats("tau", tau, "years", any_sign=True, finite=False),
+        )
         for what, values, unit in (("strike", strikes, "USD"), ("tau", years, "years")):
-            if (values <= 0.0).any():
+            wrong = values[(values <= 0.0) | np.isinf(values)]
+            if wrong.size:
                 raise ParameterError(
-                    f"{what} is {float(np.min(values)):g} {unit}", "a positive number", "correct the argument"
+                    f"{what} is {wrong.flat[0]:g} {unit}", "a positive, finite number", "correct the argument"
                 )
+        _check_shapes(strike=strikes, tau=years)
+        check_outside(self, np.atleast_1d(years), outside)
         k = np.log(strikes / self.curve.at(years))
-        return np.asarray(np.sqrt(self.w(k, years) / years))
+        return np.asarray(np.sqrt(self.w(k, years, outside="extend") / years))
 
     # -- shocks ---------------------------------------------------------------------------------------------
     def shock(
@@ -202,8 +237,18 @@ class SlicedSurface(Result, Generic[S]):
         ------
         DataGapError
             The surface has no such expiry, or it was left out.
+        ParameterError
+            Neither an instant nor a date.
         """
-        stamp = pd.Timestamp(expiry)
+        try:
+            stamp = pd.Timestamp(expiry)
+            known = not pd.isna(stamp)
+        except (TypeError, ValueError):
+            known = False
+        if not known:
+            raise ParameterError(
+                f"expiry is {expiry!r}", "an instant or a date, such as '2026-09-25'", "correct the argument"
+            )
         stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
         for one in self.slices:
             if one.expiry == stamp or (stamp == stamp.normalize() and one.expiry.normalize() == stamp):

@@ -12,6 +12,7 @@ import pandas as pd
 from pmkit.core.errors import ParameterError
 from pmkit.core.provenance import fingerprint
 from pmkit.core.types import FloatArray
+from pmkit.surface.arguments import require
 from pmkit.surface.forwards import ForwardCurve
 from pmkit.surface.numeric_arbitrage import (
     WholeLine,
@@ -49,6 +50,8 @@ class SmileSlice:
     instruments: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("k", "w"):
+            require(name, getattr(self, name), np.ndarray, "give an array of float64")
         if self.k.size != self.w.size or self.k.size == 0 or not (np.diff(self.k) > 0.0).all():
             raise ParameterError(
                 f"{self.k.size} moneyness and {self.w.size} variance points of {self.expiry.date()}",
@@ -60,6 +63,16 @@ class SmileSlice:
                 f"total variance or time of {self.expiry.date()} is not positive",
                 "positive numbers",
                 "drop the point",
+            )
+        if not np.isfinite(self.k).all():
+            raise ParameterError(
+                f"k of {self.expiry.date()} is not finite", "finite log-moneyness", "drop the quote"
+            )
+        if not (0.0 < self.forward < np.inf and self.tau < np.inf):
+            raise ParameterError(
+                f"forward of {self.expiry.date()} is {self.forward:g}, its time {self.tau:g} years",
+                "positive, finite numbers",
+                "correct the slice",
             )
         for array in (self.k, self.w):
             array.flags.writeable = False

@@ -14,6 +14,7 @@ import pandas as pd
 from pmkit.core.errors import ParameterError
 from pmkit.core.provenance import fingerprint
 from pmkit.core.types import FloatArray
+from pmkit.surface.arguments import require
 from pmkit.surface.butterfly import ButterflyReport, butterfly
 from pmkit.surface.calendar import CalendarReport, calendar
 from pmkit.surface.essvi import EssviParameters, EssviSlice, essvi_w
@@ -133,6 +134,11 @@ def ssvi_parameters(jump_wing: JumpWingSvi) -> EssviParameters:
 
     Skew and least variance follow: ``psi = (c - p)/2`` and ``v_min = 4 v p c/(p + c)²``.
 
+    Raises
+    ------
+    ParameterError
+        The argument is not a jump-wing slice.
+
     Notes
     -----
     ``theta = v tau``, ``rho = (c - p)/(c + p)``, ``theta phi = (p + c) sqrt(theta)``.
@@ -141,6 +147,7 @@ def ssvi_parameters(jump_wing: JumpWingSvi) -> EssviParameters:
     ----------
     Gatheral and Jacquier (2014), section 4.
     """
+    require("jump_wing", jump_wing, JumpWingSvi, "convert it with to_jump_wing(tau) first")
     total = jump_wing.p + jump_wing.c
     theta = jump_wing.v * jump_wing.tau
     return EssviParameters(theta=theta, rho=(jump_wing.c - jump_wing.p) / total, psi=total * math.sqrt(theta))
@@ -151,6 +158,11 @@ def repaired_jump_wing(jump_wing: JumpWingSvi) -> JumpWingSvi:
 
     The call wing and the least variance give way. Its butterflies are looked at with :func:`butterfly` or
     :meth:`EssviParameters.psi_max`: a steep put wing can leave some.
+
+    Raises
+    ------
+    ParameterError
+        The argument is not a jump-wing slice.
 
     Notes
     -----
@@ -168,6 +180,7 @@ def repaired_jump_wing(jump_wing: JumpWingSvi) -> JumpWingSvi:
     >>> round(mended.c, 7), round(mended.v_min, 8)
     (0.3493158, 0.01548182)
     """
+    require("jump_wing", jump_wing, JumpWingSvi, "convert it with to_jump_wing(tau) first")
     one = jump_wing
     call = one.p + 2.0 * one.psi
     return JumpWingSvi(

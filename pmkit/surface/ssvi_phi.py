@@ -13,6 +13,7 @@ import pandas as pd
 from pmkit.core.errors import ParameterError
 from pmkit.core.result import Result
 from pmkit.core.types import FloatArray
+from pmkit.surface.arguments import as_number, require
 from pmkit.surface.essvi_bound import f_gj, psi_max
 
 __all__ = ["HestonPhi", "ModifiedPowerPhi", "Phi", "PhiName", "PowerPhi", "SsviReport", "ssvi_conditions"]
@@ -24,7 +25,7 @@ _LEVELS = 65
 
 
 def _positive(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0.0):
+    if not 0.0 < as_number(name, value) < math.inf:
         raise ParameterError(f"{name} is {value:g}", "a finite positive number", "correct the parameter")
 
 
@@ -65,7 +66,7 @@ class PowerPhi:
 
     def __post_init__(self) -> None:
         _positive("eta", self.eta)
-        if not 0.0 <= self.gamma <= 1.0:
+        if not 0.0 <= as_number("gamma", self.gamma) <= 1.0:
             raise ParameterError(f"gamma is {self.gamma:g}", "0 to 1", "psi = theta phi must not fall")
 
     def at(self, theta: npt.ArrayLike) -> FloatArray:
@@ -110,7 +111,7 @@ class ModifiedPowerPhi:
 
     def __post_init__(self) -> None:
         _positive("eta", self.eta)
-        if not 0.0 <= self.gamma <= 1.0:
+        if not 0.0 <= as_number("gamma", self.gamma) <= 1.0:
             raise ParameterError(f"gamma is {self.gamma:g}", "0 to 1", "psi = theta phi must not fall")
 
     def at(self, theta: npt.ArrayLike) -> FloatArray:
@@ -274,8 +275,10 @@ def ssvi_conditions(phi: Phi, rho: float, theta_low: float, theta_high: float) -
     >>> ssvi_conditions(ModifiedPowerPhi(eta=1.0, gamma=0.75), -0.5, 1e-3, 1.0).free
     False
     """
-    if not abs(rho) < 1.0:
+    require("phi", phi, (PowerPhi, ModifiedPowerPhi, HestonPhi), "build one: PowerPhi(eta, gamma), say")
+    if not abs(as_number("rho", rho)) < 1.0:
         raise ParameterError(f"rho is {rho:g}", "between -1 and 1, both excluded", "correct the argument")
+    theta_low, theta_high = as_number("theta_low", theta_low), as_number("theta_high", theta_high)
     if not 0.0 < theta_low <= theta_high < math.inf:
         raise ParameterError(
             f"theta from {theta_low:g} to {theta_high:g}", "positive numbers, ascending", "correct the range"

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from pmkit.core.errors import ParameterError
 from pmkit.core.types import FloatArray
+from pmkit.surface.arguments import as_number
 
 __all__ = ["JumpWingSvi", "NaturalSvi", "RawSvi"]
 
@@ -27,7 +28,9 @@ def _require(what: str, value: float, allowed: bool, expected: str, remedy: str)
 
 def _require_finite(form: str, values: Mapping[str, float]) -> None:
     for name, value in values.items():
-        _require(f"{name} of {form}", value, math.isfinite(value), "a finite number", "correct the parameter")
+        what = f"{name} of {form}"
+        finite = math.isfinite(as_number(what, value))
+        _require(what, value, finite, "a finite number", "correct the parameter")
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,8 @@ class RawSvi:
         ParameterError
             ``tau`` not positive, ``b`` is 0 (a flat slice has no wings), or no variance at the money.
         """
-        _require("tau in years", tau, tau > 0.0, "a positive number", "correct the time")
+        years = as_number("tau in years", tau)
+        _require("tau in years", years, 0.0 < years < math.inf, "a positive number", "correct the time")
         _require("b of raw SVI", self.b, self.b > 0.0, "a positive number", "a flat slice has no jump wings")
         radius = math.hypot(self.m, self.sigma)
         atm = self.a + self.b * (radius - self.rho * self.m)

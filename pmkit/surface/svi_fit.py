@@ -125,7 +125,14 @@ class SviFits(Result):
 
 def _rows(name: str, values: npt.ArrayLike | Sequence[npt.ArrayLike]) -> list[FloatArray]:
     """Return one contiguous array a slice."""
-    rows = [np.ascontiguousarray(row, dtype=np.float64) for row in values]  # type: ignore[union-attr]
+    try:
+        rows = [np.ascontiguousarray(row, dtype=np.float64) for row in values]  # type: ignore[union-attr]
+    except (TypeError, ValueError):
+        raise ParameterError(
+            f"{name} is {values!r}"[:120],
+            "one row of numbers for each slice",
+            "give a table, slices by strikes, or a list of rows",
+        ) from None
     for index, row in enumerate(rows):
         if row.ndim != 1:
             raise ParameterError(
@@ -171,8 +178,8 @@ def _check_positive(name: str, flat: FloatArray, sizes: IntArray) -> None:
 
 def _check_options(largest: FloatArray, min_a: float | None, starts: int) -> float:
     """Return the lower bound of ``a`` as a number, below the largest w of every slice."""
-    if not 1 <= starts <= 50:
-        raise ParameterError(f"starts is {starts}", "1 to 50", "correct the argument")
+    if not isinstance(starts, (int, np.integer)) or not 1 <= starts <= 50:
+        raise ParameterError(f"starts is {starts!r}", "1 to 50", "correct the argument")
     if min_a is None:
         return -math.inf
     if not (math.isfinite(min_a) and (min_a < largest).all()):

@@ -23,6 +23,9 @@ from pmkit.surface.svi_fit import STARTS, SviFit, fit_svi
 
 __all__ = ["SviSlice", "SviSurface", "fit_free_svi_surface", "fit_svi_surface"]
 
+#: How far chi² of a slice between its neighbours may exceed that of the slice alone before one is moved.
+_CROWDED = 1.5
+
 
 @dataclass(frozen=True, kw_only=True)
 class SviSlice(FittedSlice):
@@ -107,22 +110,66 @@ def fit_free_svi_surface(
 
     The expiry whose quotes say most (sum of squared total variances over their error bars) is fitted first,
     each later one between its neighbours in time that are there already: where mids of two expiries
-    contradict each other, the better quoted one is believed. See :func:`fit_svi`.
+    contradict each other, the better quoted one is believed. A slice that is left no room may then push a
+    neighbour aside where chi² of the two falls. See :func:`fit_svi`.
     """
     if calendar not in ("free", "report"):
         raise ParameterError(f"calendar is {calendar!r}", "'free' or 'report'", "correct the argument")
-    said = [math.fsum((one.w / one.error) ** 2) for one in quotes]
-    fits: dict[int, SviFit] = {}
-    for i in sorted(range(len(quotes)), key=lambda i: -said[i]):
-        placed = [j for j, fit in fits.items() if fit.usable] if calendar == "free" else []
-        early = max((j for j in placed if j < i), default=None)
-        late = min((j for j in placed if j > i), default=None)
-        one = quotes[i]
-        fits[i] = fit_svi(
-            one.k, one.w, one.error, w_bid=one.w_bid, w_ask=one.w_ask, starts=starts, butterfly="free",
-            between=(None if early is None else fits[early].svi, None if late is None else fits[late].svi),
+    order = _Ordered(quotes, starts, free=calendar == "free")
+    for i in order.by_information():
+        order.place(i)
+    order.ease()
+    return _surface("svi-free", quotes, [order.fits[i] for i in range(len(quotes))], curve, left_out)
+
+
+class _Ordered:
+    """Slices of one surface, each fitted between those that are there already."""
+
+    def __init__(self, quotes: Sequence[SliceQuotes], starts: int, free: bool) -> None:
+        self.quotes, self.starts, self.free = quotes, starts, free
+        self.fits: dict[int, SviFit] = {}
+
+    def by_information(self) -> list[int]:
+        said = [math.fsum((one.w / one.error) ** 2) for one in self.quotes]
+        return sorted(range(len(self.quotes)), key=lambda i: -said[i])
+
+    def fitted(self, i: int, without: int | None = None) -> SviFit:
+        """Return the fit of a slice between its neighbours, one of them left out where asked for."""
+        placed = [j for j, fit in self.fits.items() if fit.usable and j not in (i, without)]
+        early = max((j for j in placed if self.free and j < i), default=None)
+        late = min((j for j in placed if self.free and j > i), default=None)
+        one = self.quotes[i]
+        return fit_svi(
+            one.k, one.w, one.error, w_bid=one.w_bid, w_ask=one.w_ask, starts=self.starts, butterfly="free",
+            between=(None if early is None else self.fits[early].svi,
+                     None if late is None else self.fits[late].svi),
         )  # fmt: skip
-    return _surface("svi-free", quotes, [fits[i] for i in range(len(quotes))], curve, left_out)
+
+    def place(self, i: int) -> None:
+        self.fits[i] = self.fitted(i)
+
+    def ease(self) -> None:
+        """Let a slice that its neighbours leave no room push one of them aside, where both gain by it."""
+        if not self.free:
+            return
+        for i in reversed(self.by_information()):
+            one = self.quotes[i]
+            alone = fit_svi(one.k, one.w, one.error, starts=self.starts).chi2
+            for j in (i - 1, i + 1):
+                now = self.fits[i]
+                if j not in self.fits or (now.usable and now.chi2 <= _CROWDED * alone + 1.0):
+                    continue
+                before = dict(self.fits)
+                self.fits[i] = self.fitted(i, without=j)
+                del self.fits[j]
+                self.fits[j] = self.fitted(j)
+                if not _worth(self.fits, i, j) < _worth(before, i, j):
+                    self.fits = before
+
+
+def _worth(fits: Mapping[int, SviFit], i: int, j: int) -> float:
+    """Return chi² of two slices, infinite where one of them is not usable."""
+    return sum(fits[n].chi2 if fits[n].usable else math.inf for n in (i, j))
 
 
 def _surface(

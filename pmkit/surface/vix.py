@@ -14,6 +14,7 @@ from pmkit.core.errors import ConventionError, DataGapError, ParameterError
 from pmkit.core.result import Result
 from pmkit.core.time import parse_utc
 from pmkit.core.types import BoolArray, FloatArray
+from pmkit.surface.arguments import as_number
 from pmkit.surface.forwards_linear import vix_forward
 
 __all__ = ["MINUTES_PER_YEAR", "VixStrip", "minutes_to", "vix_strip"]
@@ -128,7 +129,7 @@ def _decimal_rate(rate: float, unit: str) -> float:
         raise ParameterError(
             f"rate_unit is {unit!r}", "'decimal' or 'percent'", "say in which unit the rate is quoted"
         )
-    decimal = float(rate) / 100.0 if unit == "percent" else float(rate)
+    decimal = as_number("rate", rate) / (100.0 if unit == "percent" else 1.0)
     if not math.isfinite(decimal) or abs(decimal) > _LARGEST_RATE:
         raise ConventionError(
             f"rate is {rate!r} in the unit {unit!r}, {100.0 * decimal:g} % a year",
@@ -238,7 +239,7 @@ def vix_strip(
                 f"{name} at strike {K[at]:g} is quoted {bid[at]:g} to {ask[at]:g}",
                 "0 <= bid <= ask, NaN where absent", "filter crossed and negative quotes first",
             )  # fmt: skip
-    if not (math.isfinite(minutes) and minutes > 0.0):
+    if not 0.0 < as_number("minutes", minutes) < math.inf:
         raise ParameterError(
             f"minutes is {minutes!r}", "a positive number of minutes", "drop what has expired"
         )
@@ -247,7 +248,7 @@ def vix_strip(
     growth = math.exp(decimal * tau)
     call, put = _mid(cb, ca), _mid(pb, pa)
     both = (cb > 0.0) & (pb > 0.0)
-    F = float(forward) if forward is not None else _parity(K, call, put, both, growth)
+    F = as_number("forward", forward) if forward is not None else _parity(K, call, put, both, growth)
     if not (math.isfinite(F) and F > 0.0):
         raise ParameterError(f"forward is {F!r}", "a positive price", "correct it, or leave it to parity")
     centre = int(np.searchsorted(K, F, side="right")) - 1

@@ -128,8 +128,12 @@ def test_bad_input() -> None:
         strike_of_delta(NEAR, 0.25, kind="forward", forward=0.0)
     with pytest.raises(ParameterError, match="df_foreign is nan"):
         strike_of_delta(NEAR, 0.25, kind="spot", df_foreign=math.nan)
+    for beyond in (1.0, -1.0, 1.2):
+        # only a strike of 0 or infinity has it: rounding alone would answer
+        with pytest.raises(ParameterError, match="less than 1 in size"):
+            strike_of_delta(NEAR, beyond, kind="forward")
     with pytest.raises(ParameterError, match="at most"):
-        strike_of_delta(NEAR, 1.2, kind="forward")
+        strike_of_delta(NEAR, 0.95, kind="pa_forward")
     with pytest.raises(ParameterError, match="the wing is too steep"):
         # on a wing of slope 2 and more the delta of a call does not fall to zero
         strike_of_delta(RawSvi(a=0.0, b=2.0, rho=0.9, m=0.0, sigma=0.1), 0.2, kind="forward")

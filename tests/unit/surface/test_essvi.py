@@ -25,6 +25,9 @@ from pmkit.surface import (
 )
 from pmkit.surface.essvi import essvi_w
 
+#: These tests look on purpose at times beyond the last expiry.
+pytestmark = pytest.mark.filterwarnings("ignore::pmkit.surface.outside.ExtrapolationWarning")
+
 
 @pytest.fixture(scope="module")
 def real() -> EssviSurface:

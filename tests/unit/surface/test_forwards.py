@@ -88,6 +88,42 @@ def test_the_listed_future_is_preferred(chain: Quotes) -> None:
     assert curve.spot == 62_687.75 and not curve.ledger
 
 
+def test_a_listed_future_away_from_its_options_is_named(chain: Quotes) -> None:
+    frame = chain.frame.copy()
+    first = frame.loc[frame["kind"] == "future", "expiry"].max()
+    row = (frame["kind"] == "future") & (frame["expiry"] == first)
+    frame.loc[row, ["bid", "ask", "mid"]] *= 1.05
+    curve = forward_curve(Quotes(frame=frame, ledger=chain.ledger, as_of=chain.as_of, source="moved"), "BTC")
+    ((name, reason, detail),) = curve.ledger
+    assert name == f"BTC {first:%Y-%m-%d}" and reason == "future_outside_parity"
+    assert f"the listed future at {curve.quotes[first].price:.2f} is used" in detail
+
+
+def test_coin_prices_that_allow_no_forward_are_a_status() -> None:
+    calls = [1.2, 1.3, 1.2]
+    found = parity_forward([50e3, 60e3, 70e3], calls, calls, [0.1] * 3, [0.1] * 3, 60e3)
+    assert found.status == "infeasible" and np.isnan(found.price)
+
+
+@pytest.mark.parametrize(
+    ("strikes", "error", "message"),
+    [
+        ([60e3] * 3, DataGapError, "1 call-put pairs"),
+        ([-60e3, 60e3, 62e3], ParameterError, "strike is -60000"),
+        ([60e3, 62e3], ParameterError, r"shapes \(2,\) of strike, \(3,\) of call_bid"),
+        (["a", "b", "c"], ParameterError, "strike is"),
+    ],
+)
+def test_strikes_that_are_none(strikes: list[object], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        parity_forward(strikes, [0.05] * 3, [0.051] * 3, [0.05] * 3, [0.051] * 3, 60e3)  # type: ignore[arg-type]
+
+
+def test_no_forward_before_the_instant(chain: Quotes) -> None:
+    with pytest.raises(ParameterError, match=r"tau is -0\.1 years"):
+        forward_curve(chain, "BTC").at([0.1, -0.1])
+
+
 def test_parity_agrees_with_the_listed_futures_to_five_basis_points(chain: Quotes) -> None:
     table = forward_curve(chain, "BTC").to_frame()
     assert table["difference_bp"].abs().max() < 5.0

@@ -27,6 +27,9 @@ from pmkit.surface import (
 )
 from tests.unit.surface.shock_surfaces import Law, plain_surface, steep_surface, surface_of
 
+#: These tests look on purpose at times beyond the last expiry.
+pytestmark = pytest.mark.filterwarnings("ignore::pmkit.surface.outside.ExtrapolationWarning")
+
 K = np.array([-1.2, -0.3, -0.05, 0.0, 0.1, 0.8])
 RULES = ("sticky_strike", "sticky_moneyness", "sticky_delta", SkewStickiness(1.5))
 

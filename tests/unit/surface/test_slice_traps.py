@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pmkit.core.errors import ParameterError
+from pmkit.core.errors import DataGapError, ParameterError
 from pmkit.market import datasets, read_quotes
 from pmkit.surface import (
+    ExtrapolationWarning,
     RawSvi,
     butterfly,
     calendar,
@@ -117,5 +118,10 @@ def test_trap_26_what_holds_beyond_the_quotes_is_stated() -> None:
         assert surface.status["outside"].str.contains(words).all(), model
         last = surface.taus[-1]
         # beyond the last expiry the vol is flat, and the class says so
-        assert surface.w(0.0, 3.0 * last) == pytest.approx(3.0 * surface.w(0.0, last))
+        with pytest.warns(ExtrapolationWarning, match="beyond the last expiry"):
+            assert surface.w(0.0, 3.0 * last) == pytest.approx(3.0 * surface.w(0.0, last))
+        with pytest.warns(ExtrapolationWarning, match="beyond the last expiry"):
+            surface.iv(surface.curve.spot, 3.0 * last)
+        with pytest.raises(DataGapError, match="beyond the last expiry"):
+            surface.w(0.0, 3.0 * last, outside="raise")
         assert "implied vol at fixed k is flat" in " ".join((type(surface).__doc__ or "").split())

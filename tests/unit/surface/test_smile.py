@@ -18,6 +18,9 @@ from pmkit.market.snapshot import ForwardQuote
 from pmkit.pricing import black76_inverse
 from pmkit.surface import ForwardCurve, LinearSurface, SmileSlice, fit, forward_curve, own_vols
 
+#: Some tests look on purpose at times beyond the last expiry.
+pytestmark = pytest.mark.filterwarnings("ignore::pmkit.surface.outside.ExtrapolationWarning")
+
 AS_OF = pd.Timestamp("2026-01-01T08:00Z")
 EXPIRIES = [AS_OF + pd.Timedelta(days=d) for d in (10, 40)]
 

@@ -36,6 +36,9 @@ from pmkit.surface.essvi import essvi_w
 from pmkit.surface.ssvi_fit import fit_ssvi_surface
 from pmkit.surface.ssvi_phi import Phi, PhiName
 
+#: Some tests look on purpose at times beyond the last expiry.
+pytestmark = pytest.mark.filterwarnings("ignore::pmkit.surface.outside.ExtrapolationWarning")
+
 NAMES = ("deribit-btc-2026-08-01", "deribit-btc-2026-05-21", "deribit-eth-2026-05-21")
 START = pd.Timestamp("2026-08-01T08:00Z")
 THETA = [0.004, 0.009, 0.02, 0.045, 0.1]

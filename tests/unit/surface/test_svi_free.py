@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,7 +12,18 @@ from scipy.optimize import minimize
 from pmkit.core.errors import ParameterError
 from pmkit.core.random import stream
 from pmkit.market import datasets, read_quotes
-from pmkit.surface import RawSvi, SviSurface, butterfly, calendar, fit, fit_svi
+from pmkit.surface import (
+    RawSvi,
+    SviSurface,
+    butterfly,
+    calendar,
+    fit,
+    fit_svi,
+    forward_curve,
+    own_vols,
+    slice_quotes,
+)
+from pmkit.surface.svi_surface import _Ordered
 
 NAMES = ("deribit-btc-2026-08-01", "deribit-btc-2026-05-21", "deribit-eth-2026-05-21")
 VOGT = RawSvi(a=-0.0410, b=0.1331, m=0.3586, rho=0.3060, sigma=0.4153)
@@ -210,3 +222,19 @@ def test_real_chains_have_neither_kind_of_arbitrage(
     points = sum(s.fit.points for s in surface.slices)
     shares = [sum(s.fit.inside * s.fit.points for s in one.slices) / points for one in (surface, plain)]
     assert shares[0] > shares[1] - 0.03
+
+
+def test_a_crowded_slice_pushes_a_neighbour_aside_only_where_chi2_falls() -> None:
+    quotes = read_quotes(datasets.path("deribit-eth-2026-05-21"))
+    curve = forward_curve(quotes, "ETH")
+    points, _ = slice_quotes(own_vols(quotes, curve), curve, 5)
+    order = _Ordered(points, 2, free=True)
+    for i in order.by_information():
+        order.place(i)
+    before = math.fsum(fit.chi2 for fit in order.fits.values())
+    order.ease()
+    after = math.fsum(fit.chi2 for fit in order.fits.values())
+    assert after < before
+    slices = [order.fits[i].svi for i in range(len(points))]
+    assert all(butterfly(one).free for one in slices if one is not None)
+    assert all(calendar(a, b).free for a, b in pairwise(slices) if a is not None and b is not None)

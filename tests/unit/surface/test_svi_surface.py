@@ -14,6 +14,9 @@ from pmkit.market import datasets, read_quotes
 from pmkit.pricing import black76_inverse
 from pmkit.surface import OwnVols, SviSurface, butterfly, calendar, fit, forward_curve, own_vols
 
+#: Some tests look on purpose at times beyond the last expiry.
+pytestmark = pytest.mark.filterwarnings("ignore::pmkit.surface.outside.ExtrapolationWarning")
+
 NAMES = ("deribit-btc-2026-08-01", "deribit-btc-2026-05-21", "deribit-eth-2026-05-21")
 
 
