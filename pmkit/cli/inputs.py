@@ -166,8 +166,16 @@ def build_rules(
 
 def compile_everything() -> float:
     """Run one small margin so that every kernel is compiled and cached, and return the seconds it took."""
+    from pmkit.estimation import warmup_correlation, warmup_volatility
+    from pmkit.scenarios import warmup_joint
+    from pmkit.surface import warmup_slices
+
     begin = time.perf_counter()
     warmup()
+    warmup_slices()
+    warmup_volatility()
+    warmup_correlation()
+    warmup_joint()
     account, market = open_account("account-covered-call"), open_snapshot([EXAMPLE_SNAPSHOT])
     compare(account, market, rules=[rule("es-fhs", n_paths=2_000)])
     return time.perf_counter() - begin

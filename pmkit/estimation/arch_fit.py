@@ -12,30 +12,77 @@ import pandas as pd
 from pmkit.core.types import FloatArray
 from pmkit.estimation.parameters import PARAMETERS
 
-__all__ = ["SCALE", "decimal_covariance", "decimal_params", "fit_arch"]
+__all__ = [
+    "HAR_LAGS",
+    "SCALE",
+    "decimal_covariance",
+    "decimal_params",
+    "fit_arch",
+    "law_of",
+    "process_of",
+    "units_of",
+]
 
 #: percent per decimal: arch's optimiser wants returns of order one
 SCALE = 100.0
+#: bars behind the three components of the heterogeneous model: a day, a week, a month
+HAR_LAGS = (1, 5, 22)
 #: decay of the EWMA recursion (RiskMetrics, daily)
 _DECAY = 0.94
 _AT_BOUND = 1e-7
 
 
-def fit_arch(values: FloatArray, model: str, dist: str, mean: str, start: float) -> Any:
-    """Return arch's result for percent returns, starting the recursion at ``start`` (decimal units)."""
-    from arch.univariate import GARCH, ConstantMean, EWMAVariance, Normal, StudentsT, ZeroMean
+def process_of(model: str) -> Any:
+    """Return arch's volatility process of a model word."""
+    from arch.univariate import EGARCH, FIGARCH, GARCH, HARCH, EWMAVariance, RiskMetrics2006
+
+    makers: dict[str, Any] = {
+        "ewma": lambda: EWMAVariance(_DECAY),
+        "riskmetrics2006": RiskMetrics2006,
+        "garch": lambda: GARCH(p=1, o=0, q=1),
+        "gjr": lambda: GARCH(p=1, o=1, q=1),
+        "tarch": lambda: GARCH(p=1, o=1, q=1, power=1.0),
+        "egarch": lambda: EGARCH(p=1, o=1, q=1),
+        "har": lambda: HARCH(lags=list(HAR_LAGS)),
+        "figarch": lambda: FIGARCH(p=1, q=1),
+    }
+    return makers[model]()
+
+
+def law_of(dist: str) -> Any:
+    """Return arch's law of the standardised residuals."""
+    from arch.univariate import Normal, SkewStudent, StudentsT
+
+    makers: dict[str, Any] = {"normal": Normal, "t": StudentsT, "skewt": SkewStudent}
+    return makers[dist]()
+
+
+def fit_arch(
+    values: FloatArray,
+    model: str,
+    dist: str,
+    mean: str,
+    start: float | FloatArray,
+    warm: FloatArray | None = None,
+    covariance: Any = "robust",
+) -> Any:
+    """Return arch's result for percent returns, starting the recursion at ``start`` (decimal units).
+
+    ``warm`` is where the optimiser starts, in arch's parameters and units; its own grid where None.
+    """
+    from arch.univariate import ConstantMean, ZeroMean
 
     kind = ConstantMean if mean == "constant" else ZeroMean
-    recursion = EWMAVariance(_DECAY) if model == "ewma" else GARCH(p=1, o=int(model == "gjr"), q=1)
-    arch_model = kind(
-        SCALE * values,
-        volatility=recursion,
-        distribution=StudentsT() if dist == "t" else Normal(),
-        rescale=False,
-    )
+    arch_model = kind(SCALE * values, volatility=process_of(model), distribution=law_of(dist), rescale=False)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # convergence is read from the flag and reported as a status
-        return arch_model.fit(disp="off", show_warning=False, backcast=start * SCALE**2)
+        return arch_model.fit(
+            disp="off",
+            show_warning=False,
+            backcast=start * SCALE**2,
+            starting_values=warm,
+            cov_type=covariance,
+        )
 
 
 def decimal_params(fitted: Any, model: str) -> tuple[pd.Series, list[str], str]:
@@ -58,10 +105,29 @@ def decimal_params(fitted: Any, model: str) -> tuple[pd.Series, list[str], str]:
     return full, names, "at_bound" if min(distances) < _AT_BOUND else "ok"
 
 
-def decimal_covariance(fitted: Any, names: list[str]) -> pd.DataFrame:
-    """Return arch's robust covariance of the estimated parameters in decimal units."""
-    units = np.array([SCALE ** -{"mu": 1, "omega": 2}.get(n, 0) for n in names])
+def units_of(model: str, names: list[str]) -> tuple[FloatArray, FloatArray]:
+    """Return matrix A and vector c of ``decimal = A percent + c`` for arch's parameters in percent units.
+
+    ``omega`` has the unit of what the recursion runs in: a variance, a volatility (``tarch``), or the log of
+    a variance (``egarch``), where the change of unit is a shift that depends on ``beta``.
+    """
+    A, c = np.eye(len(names)), np.zeros(len(names))
+    for i, name in enumerate(names):
+        if name == "mu":
+            A[i, i] = 1.0 / SCALE
+        elif name == "omega" and model == "egarch":
+            shift = 2.0 * math.log(SCALE)
+            A[i, names.index("beta")], c[i] = shift, -shift
+        elif name == "omega":
+            A[i, i] = SCALE ** -(1 if model == "tarch" else 2)
+    return A, c
+
+
+def decimal_covariance(fitted: Any, names: list[str], model: str = "gjr") -> pd.DataFrame:
+    """Return arch's covariance of the estimated parameters in decimal units."""
+    A, _ = units_of(model, names)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # at a bound the Hessian may be singular: NaN errors say so
-        raw = np.asarray(fitted.param_cov, dtype=np.float64) * np.outer(units, units)
+        percent = np.asarray(fitted.param_cov, dtype=np.float64)
+        raw = A @ percent @ A.T if model == "egarch" else percent * np.outer(np.diag(A), np.diag(A))
     return pd.DataFrame(raw, index=pd.Index(names), columns=pd.Index(names))

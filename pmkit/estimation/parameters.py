@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pmkit.core.errors import ParameterError
 
-__all__ = ["PARAMETERS", "check_backcast", "check_params", "check_words", "flags_of"]
+__all__ = [
+    "DISTRIBUTIONS",
+    "MODELS",
+    "PARAMETERS",
+    "check_backcast",
+    "check_params",
+    "check_words",
+    "flags_of",
+]
 
 #: order of the parameters wherever they appear
 PARAMETERS = ("mu", "omega", "alpha", "gamma", "beta", "nu")
 
+#: words for the recursion and for the law of the standardised residuals
+MODELS = ("gjr", "garch", "ewma", "riskmetrics2006", "tarch", "egarch", "har", "figarch")
+DISTRIBUTIONS = ("t", "normal", "skewt")
 
-def flags_of(params: pd.Series) -> tuple[str, ...]:
+
+def flags_of(params: pd.Series | Mapping[Any, float]) -> tuple[str, ...]:
     """Return in words what the parameters imply for moments and bounds."""
     persistence = params["alpha"] + 0.5 * params["gamma"] + params["beta"]
     flags = []
@@ -32,9 +46,16 @@ def flags_of(params: pd.Series) -> tuple[str, ...]:
     return tuple(flags)
 
 
-def check_words(model: str, dist: str, annualisation: float) -> None:
+def check_words(
+    model: str,
+    dist: str,
+    annualisation: float,
+    *,
+    models: tuple[str, ...] = MODELS,
+    dists: tuple[str, ...] = DISTRIBUTIONS,
+) -> None:
     """Raise where a word or the days of a year are unknown."""
-    for name, value, known in (("model", model, ("gjr", "garch", "ewma")), ("dist", dist, ("t", "normal"))):
+    for name, value, known in (("model", model, models), ("dist", dist, dists)):
         if value not in known:
             raise ParameterError(f"{name} is {value!r}", f"one of {', '.join(known)}", "name one of them")
     if not (math.isfinite(annualisation) and annualisation > 0):

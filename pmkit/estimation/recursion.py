@@ -7,10 +7,10 @@ import numpy as np
 from pmkit.core.types import FloatArray
 from pmkit.pricing.numeric import kernel
 
-__all__ = ["filter_variance", "simulate_paths", "start_variance"]
+__all__ = ["START_DECAY", "START_ROWS", "filter_variance", "simulate_paths", "start_variance"]
 
 #: observations and decay of the exponentially weighted start of the recursion
-_START_ROWS, _START_DECAY = 75, 0.94
+START_ROWS, START_DECAY = 75, 0.94
 
 
 def start_variance(deviations: FloatArray) -> float:
@@ -24,8 +24,8 @@ def start_variance(deviations: FloatArray) -> float:
     >>> start_variance(np.full(100, 0.02)).__round__(10)
     0.0004
     """
-    first = deviations[:_START_ROWS]
-    weights = _START_DECAY ** np.arange(first.size)
+    first = deviations[:START_ROWS]
+    weights = START_DECAY ** np.arange(first.size)
     return float(np.sum(first**2 * (weights / weights.sum())))
 
 

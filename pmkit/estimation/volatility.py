@@ -1,4 +1,4 @@
-"""Conditional volatility of one return series: fitted through ``arch``, filtered and simulated here."""
+"""Conditional volatility of one return series: parameters, filtered path, forecast and simulation."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ from pmkit.core.plotting import new_axes
 from pmkit.core.provenance import Provenance, fingerprint
 from pmkit.core.result import Result
 from pmkit.core.types import FloatArray
-from pmkit.estimation.arch_fit import SCALE, decimal_covariance, decimal_params, fit_arch
+from pmkit.estimation.bars import DAY, check_bar
 from pmkit.estimation.checks import checked_returns
 from pmkit.estimation.parameters import PARAMETERS, check_backcast, check_params, check_words, flags_of
 from pmkit.estimation.recursion import filter_variance, simulate_paths, start_variance
+from pmkit.estimation.volatility_forecast import VolatilityForecast, recursion_forecast
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["VolatilityModel", "fit_volatility"]
+__all__ = ["Distribution", "Model", "VolatilityModel", "filtered", "log_likelihood"]
 
-Model = Literal["gjr", "garch", "ewma"]
-Distribution = Literal["t", "normal"]
-
-_FEWEST = 100
+Model = Literal["gjr", "garch", "ewma", "riskmetrics2006", "tarch", "egarch", "har", "figarch"]
+Distribution = Literal["t", "normal", "skewt"]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -38,15 +37,20 @@ class VolatilityModel(Result):
     Attributes
     ----------
     model : {"gjr", "garch", "ewma"}
+        Other models come as :class:`~pmkit.estimation.univariate.ArchVolatility`, with the same methods.
     dist : {"t", "normal"}
     params : pandas.Series
         ``mu, omega, alpha, gamma, beta, nu`` for decimal returns; ``gamma`` is 0 and ``nu`` infinite where
         the model has none.
     std_errors : pandas.Series
-        Robust (Bollerslev–Wooldridge) standard errors as ``arch`` gives them, same order and units; NaN for
-        what was not estimated.
+        Standard errors, same order and units; NaN for what was not estimated.
     covariance : pandas.DataFrame
         Of the estimated parameters; empty where none was estimated.
+    covariance_kind : {"robust", "classic", "none"}
+        Robust (Bollerslev–Wooldridge) holds for any law of the residuals; classic is the inverse of minus the
+        Hessian.
+    engine : {"arch", "newton", "none"}
+        Who maximised the likelihood; ``none`` where parameters were given or nothing is estimated.
     loglik : float
         Log-likelihood of the decimal returns.
     status : {"ok", "at_bound", "not_converged", "given"}
@@ -55,14 +59,18 @@ class VolatilityModel(Result):
         What a reader must know about the fit: an integrated variance, an infinite fourth moment, a parameter
         at its bound.
     returns, sigma, residuals : pandas.Series
-        Decimal returns; conditional daily volatility, where ``sigma[t]`` knows days before t only; and
+        Decimal returns; conditional volatility of a bar, where ``sigma[t]`` knows bars before t only; and
         ``(returns - mu) / sigma``.
     next_sigma : float
-        Daily volatility of the first day after the sample.
+        Volatility of the first bar after the sample.
     backcast : float
         Variance at which the recursion starts, squared decimal units.
     annualisation : int
-        Days a year behind :attr:`annual_sigma`.
+        Days a year: 365 for markets that never close, 252 for exchanges with trading days.
+    bar : str
+        Length of a bar, ``"1d"`` or for example ``"1h"``.
+    bars_per_year : float
+        Bars a year, behind :attr:`annual_sigma`.
 
     Notes
     -----
@@ -88,8 +96,16 @@ class VolatilityModel(Result):
     next_sigma: float
     backcast: float
     annualisation: int = 365
+    bar: str = DAY
+    bars_per_year: float = math.nan
+    engine: str = "none"
+    covariance_kind: str = "none"
     provenance: Provenance = field(default_factory=lambda: Provenance(method="estimation.fit_volatility"))
     references: tuple[str, ...] = ("glosten1993",)
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.bars_per_year):
+            object.__setattr__(self, "bars_per_year", check_bar(self.bar, None, self.annualisation))
 
     @classmethod
     def from_parameters(
@@ -101,6 +117,8 @@ class VolatilityModel(Result):
         *,
         backcast: float | None = None,
         annualisation: int = 365,
+        bar: str = DAY,
+        bars_per_year: float | None = None,
     ) -> VolatilityModel:
         """Return the model with known parameters filtered over ``returns``; nothing is fitted.
 
@@ -117,6 +135,8 @@ class VolatilityModel(Result):
             Variance at which the recursion starts; from the first 75 returns where None.
         annualisation : int
             Days a year.
+        bar, bars_per_year : str and float, optional
+            As for :func:`fit_volatility`.
 
         Raises
         ------
@@ -130,7 +150,8 @@ class VolatilityModel(Result):
         >>> round(VolatilityModel.from_parameters(known, r, model="garch", dist="normal").next_sigma, 6)
         0.016292
         """
-        check_words(model, dist, annualisation)
+        check_words(model, dist, annualisation, models=("gjr", "garch", "ewma"), dists=("t", "normal"))
+        bars = check_bar(bar, bars_per_year, annualisation)
         series = checked_returns(returns, fewest=1)
         full = check_params(dict(params), model, dist)
         start = check_backcast(backcast)
@@ -138,7 +159,7 @@ class VolatilityModel(Result):
             values = series.to_numpy()
             start = start_variance(values - float(np.mean(values)))
         nan = pd.Series(math.nan, index=pd.Index(PARAMETERS))
-        return _filtered(
+        return filtered(
             cls,
             params=full,
             std_errors=nan,
@@ -150,13 +171,15 @@ class VolatilityModel(Result):
             dist=dist,
             start=start,
             annualisation=annualisation,
+            bar=bar,
+            bars_per_year=bars,
             loglik=None,
         )
 
     @property
     def annual_sigma(self) -> pd.Series:
-        """Conditional volatility per year: ``sigma`` times the root of :attr:`annualisation`."""
-        return self.sigma * math.sqrt(self.annualisation)
+        """Conditional volatility per year: ``sigma`` times the root of :attr:`bars_per_year`."""
+        return self.sigma * math.sqrt(self.bars_per_year)
 
     @property
     def persistence(self) -> float:
@@ -177,7 +200,24 @@ class VolatilityModel(Result):
             self.dist,
             backcast=self.backcast,
             annualisation=self.annualisation,
+            bar=self.bar,
+            bars_per_year=self.bars_per_year,
         )
+
+    def forecast(self, horizon: int) -> VolatilityForecast:
+        """Return the volatility of each of the next ``horizon`` bars and of their sum.
+
+        Parameters
+        ----------
+        horizon : int
+            Bars, 1 or more.
+
+        Notes
+        -----
+        ``E sigma[T+k+1]^2 = omega + (alpha + gamma/2 + beta) E sigma[T+k]^2`` for a law with half its
+        variance below zero; the result says what an integrated variance or infinite moments mean.
+        """
+        return recursion_forecast(self.params, self.next_sigma, horizon, self.bars_per_year)
 
     def simulate(
         self, draws: FloatArray, start_sigma: float | None = None, *, drift: bool = True
@@ -248,7 +288,7 @@ class VolatilityModel(Result):
         rows: dict[str, dict[str, Any]] = {
             name: {"value": self.params[name], "std_error": self.std_errors[name]} for name in PARAMETERS
         }
-        root = math.sqrt(self.annualisation)
+        root = math.sqrt(self.bars_per_year)
         extra = {
             "persistence": self.persistence,
             "next annual sigma": self.next_sigma * root,
@@ -264,103 +304,7 @@ class VolatilityModel(Result):
         return pd.DataFrame({"return": self.returns, "sigma": self.sigma, "residual": self.residuals})
 
 
-def fit_volatility(
-    returns: pd.Series,
-    model: Model = "gjr",
-    dist: Distribution = "t",
-    *,
-    mean: Literal["constant", "zero"] = "constant",
-    backcast: float | None = None,
-    annualisation: int = 365,
-    covariance: bool = True,
-) -> VolatilityModel:
-    """Return the volatility model fitted by maximum likelihood to decimal daily returns, through ``arch``.
-
-    Parameters
-    ----------
-    returns : Series
-        Decimal log returns (0.01 is one per cent), at least 100, finite, oldest first.
-    model : {"gjr", "garch", "ewma"}
-        Recursion with asymmetry, without it, or exponentially weighted with decay 0.94 (nothing estimated in
-        it).
-    dist : {"t", "normal"}
-        Of the standardised residuals.
-    mean : {"constant", "zero"}
-    backcast : float, optional
-        Variance at which the recursion starts, squared decimal units; exponentially weighted over the first
-        75 deviations from the mean where None. Recorded in the result.
-    annualisation : int
-        Days a year, for :attr:`VolatilityModel.annual_sigma`.
-    covariance : bool
-        Whether to compute standard errors; without them a fit takes half the time.
-
-    Returns
-    -------
-    VolatilityModel
-
-    Raises
-    ------
-    DataGapError
-        Fewer than 100 returns.
-    ParameterError
-        NaN or infinity, a constant series, prices or percent instead of decimal returns, unknown words.
-    SchemaError
-        Not a Series, or dates out of order.
-
-    Notes
-    -----
-    A fit that did not converge or ended at a bound is returned with that status, not refused. Fits with
-    ``alpha + gamma/2 + beta >= 0.9999`` have no unconditional variance, and with ``nu <= 4`` no fourth
-    moment; both are said in ``flags``.
-
-    References
-    ----------
-    Glosten, Jagannathan and Runkle (1993), equation (8a).
-
-    Examples
-    --------
-    >>> from pmkit.core.random import stream
-    >>> r = pd.Series(0.02 * stream(3, "demo").standard_normal(500), pd.date_range("2022-01-01", periods=500))
-    >>> fit = fit_volatility(r, "garch", "normal")
-    >>> bool(abs(fit.next_sigma - 0.02) < 0.003)
-    True
-    """
-    check_words(model, dist, annualisation)
-    if mean not in ("constant", "zero"):
-        raise ParameterError(f"mean is {mean!r}", "'constant' or 'zero'", "name one of the two")
-    series = checked_returns(returns, fewest=_FEWEST)
-    start = check_backcast(backcast)
-    values = series.to_numpy()
-    if start is None:
-        start = start_variance(values - (float(np.mean(values)) if mean == "constant" else 0.0))
-    fitted = fit_arch(values, model, dist, mean, start)
-    full, names, status = decimal_params(fitted, model)
-    errors = pd.Series(math.nan, index=pd.Index(PARAMETERS))
-    cov = pd.DataFrame()
-    if covariance and names:
-        cov = decimal_covariance(fitted, names)
-        with np.errstate(invalid="ignore"):  # at a bound a variance may come out negative: its error is NaN
-            errors[names] = np.sqrt(np.diag(cov.to_numpy()))
-    flags = flags_of(full)
-    if status == "not_converged":
-        flags = ("the optimiser did not converge", *flags)
-    return _filtered(
-        VolatilityModel,
-        params=full,
-        std_errors=errors,
-        covariance=cov,
-        status=status,
-        flags=flags,
-        series=series,
-        model=model,
-        dist=dist,
-        start=start,
-        annualisation=annualisation,
-        loglik=float(fitted.loglikelihood) + len(values) * math.log(SCALE),
-    )
-
-
-def _filtered(
+def filtered(
     cls: type[VolatilityModel],
     *,
     params: pd.Series,
@@ -377,11 +321,15 @@ def _filtered(
     filter_variance(deviations, p["omega"], p["alpha"], p["gamma"], p["beta"], start, variance)
     sigma = np.sqrt(variance)
     if loglik is None:
-        loglik = _loglik(deviations, sigma[:-1], float(p["nu"]))
+        loglik = log_likelihood(deviations, sigma[:-1], float(p["nu"]))
+    label = f"estimation.volatility {rest['model']}-{rest['dist']}, {rest['status']}"
+    if rest.get("engine") == "newton":
+        label += ", newton"
+    setting = {} if rest["bar"] == DAY else {"bar": rest["bar"], "bars_per_year": rest["bars_per_year"]}
     record = Provenance(
-        method=f"estimation.volatility {rest['model']}-{rest['dist']}, {rest['status']}",
+        method=label,
         data={"returns": fingerprint(values)},
-        parameters={**{str(k): float(v) for k, v in params.items()}, "backcast": start},
+        parameters={**{str(k): float(v) for k, v in params.items()}, "backcast": start, **setting},
     )
     return cls(
         params=params,
@@ -396,7 +344,7 @@ def _filtered(
     )
 
 
-def _loglik(deviations: FloatArray, sigma: FloatArray, nu: float) -> float:
+def log_likelihood(deviations: FloatArray, sigma: FloatArray, nu: float) -> float:
     """Return the log-likelihood of normal (``nu`` infinite) or unit-variance Student t deviations."""
     z2 = (deviations / sigma) ** 2
     if math.isinf(nu):

@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 from arch.data import sp500
 from arch.univariate import arch_model
+from scipy.optimize import minimize_scalar
 
-from pmkit.core.errors import DataGapError, ParameterError, SchemaError
+from pmkit.core.errors import ConventionError, DataGapError, ParameterError, SchemaError
 from pmkit.core.random import stream
 from pmkit.estimation import VolatilityModel, fit_volatility
+from pmkit.estimation.newton_fit import NewtonFit, fit_newton
 
 PERCENT = 100.0
 
@@ -65,6 +67,34 @@ def test_ewma_reference(stocks: pd.Series) -> None:
     assert (fit.next_sigma * PERCENT) ** 2 == pytest.approx(3.13832351, abs=5e-9)
     assert fit.params["alpha"] == pytest.approx(0.06) and fit.params["mu"] == 0.0
     assert fit.status == "ok" and fit.covariance.empty
+
+
+@pytest.mark.extra_data
+def test_benchmark_to_the_stated_digits(extra_data: Path) -> None:
+    """The published start, the mean square, moves with mu: mu is searched outside, the rest fitted inside."""
+    frame = pd.read_csv(extra_data / "r_reference" / "dmbp_dem_gbp_1974.csv.gz")
+    r = (frame["ret_pct"] / PERCENT).to_numpy()
+
+    def at(mu: float) -> NewtonFit:
+        return fit_newton(r - mu, "garch", "normal", "zero", float(np.mean((r - mu) ** 2)))
+
+    best = minimize_scalar(
+        lambda mu: -at(mu).loglik, bounds=(-2e-4, 1e-4), method="bounded", options={"xatol": 1e-11}
+    )
+    found = at(best.x)
+    assert found.loglik - r.size * math.log(PERCENT) == pytest.approx(-1106.60788104, abs=2e-8)
+    assert best.x * PERCENT == pytest.approx(-0.00619041, abs=2e-7)
+    _, omega, alpha, _, beta, _ = found.theta
+    assert omega * PERCENT**2 == pytest.approx(0.0107614, abs=1e-7)
+    assert alpha == pytest.approx(0.15313406, abs=2e-6) and beta == pytest.approx(0.80597367, abs=2e-6)
+    start = float(np.mean((r - best.x) ** 2))
+    whole = fit_volatility(
+        pd.Series(r), "garch", "normal", backcast=start, engine="newton", covariance="classic"
+    )
+    errors = {"mu": 0.00846212, "omega": 0.00285271, "alpha": 0.0265228, "beta": 0.0335527}
+    units = {"mu": PERCENT, "omega": PERCENT**2}
+    for name, value in errors.items():
+        assert whole.std_errors[name] * units.get(name, 1.0) == pytest.approx(value, rel=1e-3), name
 
 
 @pytest.mark.extra_data
@@ -197,6 +227,38 @@ def test_bad_returns(returns: pd.Series, error: type[Exception], text: str) -> N
         fit_volatility(returns)
 
 
+def test_percent_instead_of_decimals() -> None:
+    """One per cent a day has a median of 0.67 in percent, which is below any price."""
+    with pytest.raises(ParameterError, match=r"median absolute return of BTC is .*look like percent"):
+        fit_volatility(50.0 * GOOD)
+
+
+@pytest.mark.parametrize(
+    ("returns", "text"),
+    [
+        (GOOD.where(np.arange(150) % 10 == 0, 0.0), "135 of 150 returns of BTC equal 0: nearly constant"),
+        (1e-7 * GOOD, "standard deviation of returns of BTC is .*: nearly constant"),
+    ],
+)
+def test_nearly_constant(returns: pd.Series, text: str) -> None:
+    with pytest.raises(ParameterError, match=text):
+        fit_volatility(returns)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"model": "egarch", "engine": "newton"}, "engine 'newton' for egarch-t"),
+        ({"dist": "skewt", "engine": "newton"}, "engine 'newton' for gjr-skewt"),
+        ({"bar": "1h"}, "returns usually lie 1 days .* apart, and the bar is 1h"),
+        ({"bar": "1h", "annualisation": 252}, "the number of bars a year.*252 \\* 6.5 = 1638"),
+    ],
+)
+def test_contradicting_arguments(arguments: dict[str, object], text: str) -> None:
+    with pytest.raises(ConventionError, match=text):
+        fit_volatility(GOOD, **arguments)  # type: ignore[arg-type]
+
+
 def test_words_instead_of_numbers() -> None:
     with pytest.raises(SchemaError, match="decimal numbers"):
         fit_volatility(pd.Series(["a"] * 150))
@@ -205,8 +267,12 @@ def test_words_instead_of_numbers() -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ({"model": "egarch"}, "model is 'egarch'; expected one of gjr, garch, ewma"),
-        ({"dist": "skewt"}, "dist is 'skewt'"),
+        ({"model": "aparch"}, "model is 'aparch'; expected one of gjr, garch, ewma"),
+        ({"dist": "ged"}, "dist is 'ged'"),
+        ({"engine": "scipy"}, "engine is 'scipy'; expected 'arch' or 'newton'"),
+        ({"covariance": "hac"}, "covariance is 'hac'"),
+        ({"bar": "1 day"}, "bar is '1 day'; expected a length of time"),
+        ({"bars_per_year": -1.0}, "bars_per_year is -1.0"),
         ({"mean": "ar"}, "mean is 'ar'"),
         ({"backcast": -1.0}, "backcast is -1.0"),
         ({"annualisation": 0}, "annualisation is 0"),
