@@ -1,8 +1,10 @@
 """Does margin cover losses: walk-forwards with an as-of clock, hit series, tests of VaR models, overlap."""
 
-from pmkit.backtest import var_tests
+from pmkit.backtest import es_tests, var_tests
 from pmkit.backtest.as_of import AsOfClock, AsOfView
 from pmkit.backtest.book import ConstantBook
+from pmkit.backtest.es_series import PitSeries, TailSeries
+from pmkit.backtest.es_wealth import EProcess
 from pmkit.backtest.forecasters import FitRecord, Forecast, ForecastModel
 from pmkit.backtest.hits import HitCounts, HitSeries
 from pmkit.backtest.legs import Leg
@@ -20,6 +22,7 @@ __all__ = [
     "BacktestResult",
     "BacktestTest",
     "ConstantBook",
+    "EProcess",
     "FitRecord",
     "Forecast",
     "ForecastModel",
@@ -27,9 +30,12 @@ __all__ = [
     "HitSeries",
     "Leg",
     "OffsetOutcomes",
+    "PitSeries",
+    "TailSeries",
     "VolMoves",
     "VolPath",
     "VolScenarioRuns",
+    "es_tests",
     "run_vol_scenarios",
     "simulate_vol_path",
     "var_tests",

@@ -1,0 +1,48 @@
+"""Tests of an ES model: by the size of losses beyond VaR, by the probabilities of the model, by betting.
+
+:func:`compare_forecasts` asks which of two models is the better one, all others whether one is right.
+
+Every test takes a series in order of time, or the figures of a report where they suffice: ``TailSeries``
+holds losses with VaR and ES, ``PitSeries`` the probabilities that the model gave to what came. Losses over
+more days than lie between two observations share days, and no test here is valid on them: such a series is
+refused unless ``horizon=`` asks for the test of each non-overlapping offset
+(:class:`~pmkit.backtest.OffsetOutcomes`).
+
+The law of most statistics depends on the tail of the loss. It is simulated from the law named by ``null=``,
+or from losses of the model itself; :func:`du_escanciano` and :func:`costanzino_curran` have an exact law, and
+:func:`e_process` needs none.
+"""
+
+from __future__ import annotations
+
+from pmkit.backtest.es_acerbi import acerbi_szekely, minimally_biased
+from pmkit.backtest.es_cumulative import costanzino_curran, du_escanciano
+from pmkit.backtest.es_memory import du_escanciano_conditional
+from pmkit.backtest.es_multinomial import multinomial
+from pmkit.backtest.es_process import average_e_processes, e_backtest, e_process
+from pmkit.backtest.es_residuals import mcneil_frey, nolde_ziegel
+from pmkit.backtest.es_scores import compare_forecasts, fz0_score, tick_score
+from pmkit.backtest.es_series import PitSeries, TailSeries
+from pmkit.backtest.es_violation_law import ViolationLaw
+from pmkit.backtest.es_wealth import EProcess
+
+__all__ = [
+    "EProcess",
+    "PitSeries",
+    "TailSeries",
+    "ViolationLaw",
+    "acerbi_szekely",
+    "average_e_processes",
+    "compare_forecasts",
+    "costanzino_curran",
+    "du_escanciano",
+    "du_escanciano_conditional",
+    "e_backtest",
+    "e_process",
+    "fz0_score",
+    "mcneil_frey",
+    "minimally_biased",
+    "multinomial",
+    "nolde_ziegel",
+    "tick_score",
+]
