@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import pmkit as pm
+from pmkit.cli.conform import conform
 from pmkit.cli.guard import guarded, say
 from pmkit.cli.surface import surface
 
@@ -31,6 +32,7 @@ data_app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.command()(surface)
+app.command()(conform)
 
 
 class Stale(StrEnum):

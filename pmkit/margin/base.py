@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -47,8 +47,10 @@ def collected() -> Iterator[list[str]]:
         warnings.warn(entry.message, entry.category, stacklevel=4)
 
 
-def check_account(account: Account, snapshot: MarketSnapshot) -> None:
+def check_account(account: Account, snapshot: MarketSnapshot, *, priced: Container[str] = ()) -> None:
     """Raise where the account is empty, newer than the snapshot, or holds what the snapshot does not know.
+
+    ``priced`` names collateral currencies whose price comes from elsewhere.
 
     Raises
     ------
@@ -73,7 +75,8 @@ def check_account(account: Account, snapshot: MarketSnapshot) -> None:
     _warn_of_age(account, snapshot)
     _warn_of_marks(account, snapshot)
     for currency in (*account.collateral, *account.mmp_margin, *account.open_order_margin):
-        account.price(currency, snapshot)
+        if currency not in priced:
+            account.price(currency, snapshot)
 
 
 def _warn_of_age(account: Account, snapshot: MarketSnapshot) -> None:

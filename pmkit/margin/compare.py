@@ -19,8 +19,7 @@ from pmkit.margin.account import STABLECOINS, Account
 from pmkit.margin.measure_rule import MeasureRule
 from pmkit.margin.parameters import Stale
 from pmkit.margin.result import MarginResult
-from pmkit.margin.rule import AnyRule, rule
-from pmkit.margin.rule import rules as rule_names
+from pmkit.margin.rule import AnyRule, default_rules, rule
 from pmkit.margin.rules.measure import EsFhs
 from pmkit.market.history import PriceHistory
 from pmkit.market.snapshot import MarketSnapshot
@@ -245,7 +244,7 @@ def compare(
     """
     made = [
         _named(r, stale, estimation_error) if isinstance(r, str) else r
-        for r in (rule_names() if rules is None else rules)
+        for r in (default_rules() if rules is None else rules)
     ]
     yardstick = next((r for r in made if isinstance(r, EsFhs)), None) or EsFhs(stale=stale)
     results: list[MarginResult] = []

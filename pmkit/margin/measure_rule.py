@@ -288,9 +288,11 @@ class MeasureRule(RuleBase, ABC):
         ]
         if "vol_anchor" in figures:
             for coin, anchors in figures["vol_anchor"].to_dict(orient="index").items():
-                start, level = float(anchors["anchor"]), float(anchors["filter"])
+                start = float(anchors["anchor"])
                 steps.append(Step("ES-6", f"start vol of {coin}", start, "per year", "assumed"))
-                steps.append(Step("ES-6", f"level of the filter for {coin}", level, "per year", "data"))
+                if "filter" in anchors:
+                    level = float(anchors["filter"])
+                    steps.append(Step("ES-6", f"level of the filter for {coin}", level, "per year", "data"))
         response = factor_response(table.response)
         for coin in (u for u in used.underlyings if u in response.underlyings):
             r, slope, per_day = response.of(coin), "log per log", "per root day"
@@ -360,13 +362,14 @@ def _instruments(account: Account, snapshot: MarketSnapshot) -> list[Instrument]
 
 
 def _anchor_table(used: ScenarioSet) -> pd.DataFrame:
-    """Return one row a coin: where the simulation starts, the filter's level, the snapshot's vols."""
+    """Return one row a coin: where the simulation starts; where known, the filter's level and the vols."""
     known = used.provenance.parameters
+    reached, tenors = known.get("filter_level", {}), known.get("atm_vol", {})
     rows = {
         coin: {
             "anchor": level,
-            "filter": known["filter_level"][coin],
-            **{f"atm {tenor}": vol for tenor, vol in known["atm_vol"][coin].items()},
+            **({"filter": reached[coin]} if coin in reached else {}),
+            **{f"atm {tenor}": vol for tenor, vol in tenors.get(coin, {}).items()},
         }
         for coin, level in known["anchor_level"].items()
     }

@@ -1,14 +1,17 @@
 """Risk-matrix margins: one engine for tables of price moves and vol shocks, tail rows included.
 
-The revaluation itself is :func:`pmkit.risk.revalue`; this module only says which scenarios are asked for and
-what becomes of the cells once they are summed over the positions of one currency.
+Two roads lead to the cells. Contracts whose value follows the market's own conventions go through
+:func:`pmkit.risk.revalue`; options whose rule fixes part of the forward, discounts, or shocks the smile are
+revalued here, expiry by expiry. After that the road is one: expiry values are transformed, summed over the
+book, weighted, and the worst entry is taken.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,11 +20,38 @@ from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Instrument, Option
 from pmkit.instruments.portfolio import Position
 from pmkit.market.snapshot import MarketSnapshot
-from pmkit.pricing import combine, greeks
+from pmkit.pricing import black76, combine, greeks
 from pmkit.risk import revalue
 from pmkit.scenarios import ScenarioSet, TermScaling, table
 
-__all__ = ["MatrixOutcome", "MatrixSpec", "coin_delta", "evaluate", "matrix_scenarios", "unit_cells"]
+__all__ = [
+    "ExpiryOptions",
+    "ExpiryTransform",
+    "MatrixOutcome",
+    "MatrixRow",
+    "MatrixSpec",
+    "coin_delta",
+    "evaluate",
+    "expiry_values",
+    "matrix_scenarios",
+    "percent",
+    "unit_cells",
+    "weighted_rows",
+    "worst_row",
+]
+
+ExpiryTransform = Callable[[FloatArray, float], FloatArray]
+"""P&L of one expiry by scenario from its shocked values by scenario and its value without a shock."""
+
+
+class MatrixRow(NamedTuple):
+    """One scenario: table, label, relative price move, vol shock (relative, or its sign), and weight."""
+
+    table: str
+    label: str
+    move: float
+    vol: float
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,16 +101,16 @@ class MatrixSpec:
         return tuple(self.price_range * i / n for i in range(-n, n + 1))
 
     @property
-    def rows(self) -> list[tuple[str, str, float, float]]:
-        """Every scenario as (table, label, move, vol shock): standard table move by move, then tail rows."""
+    def rows(self) -> list[MatrixRow]:
+        """Every scenario: standard table move by move, then tail rows."""
         vols = (("vol down", -self.vol_down), ("vol same", 0.0), ("vol up", self.vol_up))
         standard = [
-            ("standard", f"{_percent(move)}, {word}", move, vol)
+            MatrixRow("standard", f"{percent(move)}, {word}", move, vol)
             for move in self.standard_moves
             for word, vol in vols
         ]
         tail = [
-            ("extended", f"{_percent(move)} extended, vol up", move, self.vol_up)
+            MatrixRow("extended", f"{percent(move)} extended, vol up", move, self.vol_up)
             for move in self.extended_moves
         ]
         return standard + tail
@@ -109,7 +139,14 @@ class MatrixOutcome:
     worst_pnl: float
 
 
-def _percent(move: float) -> str:
+def percent(move: float) -> str:
+    """Return a relative move in per cent with its sign, at most four places.
+
+    Examples
+    --------
+    >>> percent(-0.045), percent(0.0)
+    ('-4.5%', '0%')
+    """
     text = f"{100.0 * move:+.4f}".rstrip("0").rstrip(".")
     return "0%" if move == 0.0 else f"{text}%"
 
@@ -126,7 +163,7 @@ def matrix_scenarios(spec: MatrixSpec, underlying: str) -> ScenarioSet:
     (27, '-16%, vol down')
     """
     return table(
-        [(label, move, vol) for _, label, move, vol in spec.rows],
+        [(row.label, row.move, row.vol) for row in spec.rows],
         dynamics="sticky_strike",
         vol_term=spec.vol_term,
         min_vol_up=spec.min_vol_up,
@@ -171,9 +208,9 @@ def evaluate(spec: MatrixSpec, cells: FloatArray, quantities: FloatArray, spot: 
     """
     rows = spec.rows
     pnl = combine(cells, quantities) if cells.size else np.zeros(len(rows))
-    move = np.array([m for _, _, m, _ in rows])
-    vol = np.sign([v for _, _, _, v in rows]).astype(np.int64)
-    extended = np.array([kind == "extended" for kind, _, _, _ in rows])
+    move = np.array([row.move for row in rows])
+    vol = np.sign([row.vol for row in rows]).astype(np.int64)
+    extended = np.array([row.table == "extended" for row in rows])
     safe = np.where(extended, move, 1.0)
     edge = 1.0 + np.sign(move) * spec.price_range
     rescale = spec.extended_factor * spec.price_range / np.abs(safe) * (1.0 + safe) / edge
@@ -185,7 +222,7 @@ def evaluate(spec: MatrixSpec, cells: FloatArray, quantities: FloatArray, spot: 
     final = np.where(dampened > 0.0, gain, dampened)
     frame = pd.DataFrame(
         {
-            "table": [kind for kind, _, _, _ in rows],
+            "table": [row.table for row in rows],
             "move": move,
             "vol": vol,
             "pnl": pnl,
@@ -194,10 +231,9 @@ def evaluate(spec: MatrixSpec, cells: FloatArray, quantities: FloatArray, spot: 
             "dampened": dampened,
             "final": final,
         },
-        index=pd.Index([label for _, label, _, _ in rows], name="scenario"),
+        index=pd.Index([row.label for row in rows], name="scenario"),
     )
-    # Of equal entries the one without a vol shock names the scenario, as for a book of futures alone.
-    at = int(np.lexsort((np.abs(vol), dampened))[0])
+    at = worst_row(dampened, vol.astype(np.float64))
     loss = max(-float(final[at]), 0.0)
     return MatrixOutcome(
         frame=frame,
@@ -205,6 +241,102 @@ def evaluate(spec: MatrixSpec, cells: FloatArray, quantities: FloatArray, spot: 
         worst_label=str(frame.index[at]),
         worst_pnl=float(dampened[at]),
     )
+
+
+def worst_row(pnl: FloatArray, vol: FloatArray) -> int:
+    """Return the position of the lowest entry; of equal ones the first without a vol shock names it.
+
+    Examples
+    --------
+    >>> worst_row(np.array([0.0, -3.0, -3.0]), np.array([1.0, -1.0, 0.0]))
+    2
+    """
+    return int(np.lexsort((np.abs(vol), pnl))[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpiryOptions:
+    """Options of one expiry as a rule revalues them: arrays over options, scalars of the expiry.
+
+    Attributes
+    ----------
+    strike, iv : ndarray, shape (options,)
+        USD and decimal.
+    is_call : ndarray of bool, shape (options,)
+    tau : float
+        Years of 365 days.
+    moving, fixed : float
+        Part of the forward that follows the price move, and part that the settlement average has fixed, USD.
+    discount : float
+        Discount factor inside the price.
+    """
+
+    strike: FloatArray
+    is_call: FloatArray
+    iv: FloatArray
+    tau: float
+    moving: float
+    fixed: float = 0.0
+    discount: float = 1.0
+
+    @property
+    def forward(self) -> float:
+        """Forward without a shock, USD."""
+        return self.moving + self.fixed
+
+
+def expiry_values(options: ExpiryOptions, factors: FloatArray, vols: FloatArray) -> FloatArray:
+    """Return the value in USD of one unit of each option in each scenario, shape (options, scenarios).
+
+    Parameters
+    ----------
+    options : ExpiryOptions
+    factors : ndarray, shape (scenarios,)
+        Price factors, 1 for no move. They multiply the moving part of the forward alone.
+    vols : ndarray, shape (options, scenarios)
+        Shocked vols, decimal.
+
+    Notes
+    -----
+    ``discount * B76(moving * x + fixed, K, tau, iv')``; the intrinsic value where ``iv' sqrt(tau) = 0``.
+    """
+    if not options.strike.size:
+        return np.zeros((0, factors.size))
+    forwards = options.moving * factors + options.fixed
+    strike, is_call = options.strike[:, None], options.is_call[:, None]
+    values = black76(forwards[None, :], strike, options.tau, vols, df=options.discount, is_call=is_call)
+    return np.ascontiguousarray(values)
+
+
+def weighted_rows(
+    values: Sequence[FloatArray],
+    sizes: Sequence[FloatArray],
+    marks: Sequence[float],
+    transforms: Sequence[ExpiryTransform],
+    straight: FloatArray,
+    weights: FloatArray,
+) -> FloatArray:
+    """Return the P&L of a book by scenario: expiries transformed one by one, summed, weighted.
+
+    Parameters
+    ----------
+    values : sequence of ndarray, shape (options, scenarios)
+        Unit values by expiry, from :func:`expiry_values`.
+    sizes : sequence of ndarray, shape (options,)
+        Signed units held, by expiry.
+    marks : sequence of float
+        Value of each expiry without a shock, USD.
+    transforms : sequence of callable
+        What becomes of the shocked value of an expiry, see :data:`ExpiryTransform`.
+    straight : ndarray, shape (scenarios,)
+        P&L of everything that moves in proportion to the price.
+    weights : ndarray, shape (scenarios,)
+        Factor of each scenario after the sum, 1 for none.
+    """
+    total = straight.copy()
+    for unit, size, mark, transform in zip(values, sizes, marks, transforms, strict=True):
+        total += transform(combine(unit, size), mark)
+    return total * weights + 0.0  # no negative zeros
 
 
 def coin_delta(position: Position, snapshot: MarketSnapshot) -> float:

@@ -16,14 +16,28 @@ from pmkit.margin.measure_rule import MeasureRule
 from pmkit.margin.parameters import Stale, load_parameter_sets, select_set
 from pmkit.margin.rules.deribit_pm import DeribitPm
 from pmkit.margin.rules.deribit_standard import DeribitStandard
+from pmkit.margin.rules.derive_pmrm_v1 import DerivePmrmV1
+from pmkit.margin.rules.derive_pmrm_v2 import DerivePmrmV2
+from pmkit.margin.rules.derive_srm import DeriveSrm
 from pmkit.margin.rules.measure import EsFhs, VarHs
+from pmkit.margin.usd_rule import UsdRule
 
-__all__ = ["AnyRule", "rule", "rules"]
+__all__ = ["AnyRule", "default_rules", "rule", "rules"]
 
-AnyRule = CoinRule | MeasureRule
+AnyRule = CoinRule | MeasureRule | UsdRule
 
-_RULES: dict[str, type[EsFhs] | type[VarHs] | type[DeribitPm] | type[DeribitStandard]] = {
-    kind.name: kind for kind in (EsFhs, VarHs, DeribitPm, DeribitStandard)
+_Kind = (
+    type[EsFhs]
+    | type[VarHs]
+    | type[DeribitPm]
+    | type[DeribitStandard]
+    | type[DerivePmrmV1]
+    | type[DerivePmrmV2]
+    | type[DeriveSrm]
+)
+_RULES: dict[str, _Kind] = {
+    kind.name: kind
+    for kind in (EsFhs, VarHs, DeribitPm, DeribitStandard, DerivePmrmV1, DerivePmrmV2, DeriveSrm)
 }
 
 
@@ -32,10 +46,20 @@ def rules() -> tuple[str, ...]:
 
     Examples
     --------
-    >>> rules()
+    >>> rules()[:4]
     ('es-fhs', 'var-hs', 'deribit-pm', 'deribit-standard')
+    >>> rules()[4:]
+    ('derive-pmrm-v1', 'derive-pmrm-v2', 'derive-srm')
     """
     return tuple(_RULES)
+
+
+def default_rules() -> tuple[str, ...]:
+    """Return the names of the rules that need an account and a snapshot alone.
+
+    The rules in USD are not among them: they need the feeds of their venue's oracles besides.
+    """
+    return tuple(name for name, kind in _RULES.items() if not issubclass(kind, UsdRule))
 
 
 def rule(
@@ -60,11 +84,11 @@ def rule(
     **options
         Further arguments of the rule: for ``es-fhs`` and ``var-hs`` any key of its parameter table
         (``n_paths``, ``vol_anchor``, ``seed``, …) and ``estimation_error``; for ``deribit-pm``
-        ``delta_shock``; ``parameters`` for sets of the caller's own.
+        ``delta_shock``; for the rules of Derive ``feeds``; ``parameters`` for sets of the caller's own.
 
     Returns
     -------
-    EsFhs, VarHs, DeribitPm or DeribitStandard
+    EsFhs, VarHs, DeribitPm, DeribitStandard, DerivePmrmV1, DerivePmrmV2 or DeriveSrm
 
     Raises
     ------

@@ -23,6 +23,7 @@ from pmkit.core.protocols import Rule
 from pmkit.instruments import Position, parse_instrument
 from pmkit.margin import Account, Comparison, compare, rule, rules, what_if
 from pmkit.margin.compare import implied_level
+from pmkit.margin.rule import default_rules
 from pmkit.market import MarketSnapshot, datasets, load_history, load_snapshot
 from pmkit.scenarios import ScenarioSet, grid
 
@@ -58,7 +59,7 @@ def comparison() -> Comparison:
 
 def test_all_four_rules_on_a_shipped_account(comparison: Comparison) -> None:
     frame = comparison.summary()
-    assert tuple(frame.index) == rules()
+    assert tuple(frame.index) == default_rules()
     assert (frame["im"] > 0.0).all() and (frame["mm"] <= frame["im"]).all()
     assert list(frame["numeraire"]) == ["USD", "USD", "BTC", "BTC"]
     assert frame.loc["deribit-pm", "age_days"] == 775.0
@@ -87,7 +88,7 @@ def test_results_are_found_by_name(comparison: Comparison) -> None:
     assert comparison["deribit-pm"] is comparison["deribit-pm spm"]
     with pytest.raises(KeyError, match="no result 'span'"):
         comparison["span"]
-    assert set(comparison.to_frame()["rule"]) == set(rules())
+    assert set(comparison.to_frame()["rule"]) == set(default_rules())
     assert repr(comparison) == repr(comparison)
 
 
