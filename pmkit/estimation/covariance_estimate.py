@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from pmkit.core.errors import ParameterError, PmkitError
-from pmkit.core.plotting import new_axes
 from pmkit.core.provenance import Provenance, fingerprint
 from pmkit.core.result import Result
 from pmkit.core.types import FloatArray
 from pmkit.estimation.correlation_checks import smallest_eigenvalue, unit_diagonal
+from pmkit.estimation.matrix_views import correlation_map, pair_frame
 from pmkit.estimation.nearest import CorrelationRepair, nearest_correlation
 
 if TYPE_CHECKING:
@@ -98,27 +98,11 @@ class CovarianceEstimate(Result):
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a pair, diagonal included: covariance and correlation."""
-        i, j = np.triu_indices(len(self.covariance))
-        names = self.covariance.index
-        return pd.DataFrame(
-            {
-                "row": names.take(i),
-                "column": names.take(j),
-                "covariance": self.covariance.to_numpy()[i, j],
-                "correlation": self.correlation.to_numpy()[i, j],
-            }
-        )
+        return pair_frame(covariance=self.covariance, correlation=self.correlation)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Return axes with the correlations as a map of colours."""
-        axes = new_axes(ax)
-        image = axes.imshow(self.correlation.to_numpy(), cmap="RdBu_r", vmin=-1.0, vmax=1.0)
-        axes.figure.colorbar(image, ax=axes, label="correlation")
-        names = [str(label) for label in self.correlation.index]
-        axes.set_xticks(range(len(names)), names, rotation=90)
-        axes.set_yticks(range(len(names)), names)
-        axes.set_title(f"correlation, {self.method}")
-        return axes
+        return correlation_map(self.correlation, f"correlation, {self.method}", ax)
 
 
 def from_covariance(

@@ -13,13 +13,12 @@ import pandas as pd
 from pmkit.core.errors import RuleVersionError, SchemaError
 from pmkit.instruments.contracts import Future, Instrument, Option, Perpetual
 
-__all__ = ["expiry_from_code", "parse_instrument"]
+__all__ = ["expiry_code", "expiry_from_code", "option_name", "parse_instrument"]
 
 _NAME = re.compile(
     r"^(?P<coin>[A-Z0-9]+)-(?:(?P<perp>PERPETUAL)|(?P<day>\d{1,2}[A-Z]{3}\d{2})(?:-(?P<strike>\d+(?:d\d+)?)-(?P<cp>[CP]))?)$"
 )
-_MONTHS = {"JAN": 1, "FEB": 2, "MAR": 3, "APR": 4, "MAY": 5, "JUN": 6}
-_MONTHS |= {"JUL": 7, "AUG": 8, "SEP": 9, "OCT": 10, "NOV": 11, "DEC": 12}
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 
 @cache
@@ -45,14 +44,37 @@ def expiry_from_code(code: str) -> pd.Timestamp:
     try:
         if match is None:
             raise ValueError
-        day, month, year = int(match[1]), _MONTHS[match[2]], 2000 + int(match[3])
+        day, month, year = int(match[1]), _MONTHS.index(match[2]) + 1, 2000 + int(match[3])
         return pd.Timestamp(
             year=year, month=month, day=day, hour=_specifications()["expiry_hour_utc"], tz="UTC"
         )
-    except (ValueError, KeyError):
+    except ValueError:
         raise SchemaError(
             f"expiry code {code!r} is not a date", "a code such as 28AUG26", "correct the instrument name"
         ) from None
+
+
+def expiry_code(expiry: pd.Timestamp) -> str:
+    """Return the code of an expiry, such as ``28AUG26``: day, month and two digits of the year.
+
+    Examples
+    --------
+    >>> expiry_code(expiry_from_code("7AUG26"))
+    '7AUG26'
+    """
+    return f"{expiry.day}{_MONTHS[expiry.month - 1]}{expiry.year % 100:02d}"
+
+
+def option_name(underlying: str, code: str, strike: float, is_call: bool) -> str:
+    """Return the name of an option from the code of its expiry; a strike's point is written ``d``.
+
+    Examples
+    --------
+    >>> option_name("ETH", "28AUG26", 0.5, False)
+    'ETH-28AUG26-0d5-P'
+    """
+    text = f"{strike:.0f}" if strike == round(strike) else f"{strike!r}".replace(".", "d")
+    return f"{underlying}-{code}-{text}-{'C' if is_call else 'P'}"
 
 
 def _specification(underlying: str, as_of: pd.Timestamp, name: str) -> dict[str, float]:

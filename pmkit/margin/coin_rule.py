@@ -27,7 +27,7 @@ __all__ = ["Charge", "Charger", "CoinRule", "require_coin_settled"]
 
 @dataclass(frozen=True, kw_only=True)
 class Charge:
-    """What a rule asks for given quantities of one currency, in coin, without obligations of the account."""
+    """What a rule asks for given quantities, in a coin or in USD, without obligations of the account."""
 
     im: float
     mm: float

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-import pandas as pd
 
 from pmkit.core.errors import ConventionError, DataGapError
 from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Option, Perpetual
 from pmkit.margin.account import Account, unrealised_pnl
 from pmkit.margin.base import RuleBase, check_account, collected
+from pmkit.margin.coin_rule import Charge
 from pmkit.margin.feeds import CollateralFeed, Feeds
 from pmkit.margin.parameters import ParameterSet
-from pmkit.margin.result import Basis, MarginResult, Step, WorstScenario
+from pmkit.margin.result import Basis, MarginResult, Step
 from pmkit.market.snapshot import MarketSnapshot
 
 __all__ = ["CASH", "UsdBook", "UsdCharge", "UsdRule"]
@@ -28,18 +28,11 @@ CASH = ("USDC", "USD")
 
 
 @dataclass(frozen=True, kw_only=True)
-class UsdCharge:
+class UsdCharge(Charge):
     """What a rule asks for given quantities and balances, in USD, against equity at marks."""
 
-    im: float
-    mm: float
     equity: float
     option_value: float
-    addons: Mapping[str, float] = field(default_factory=dict)
-    worst: WorstScenario = field(default_factory=lambda: WorstScenario("no scenarios", math.nan))
-    vector: pd.Series = field(default_factory=lambda: pd.Series(dtype="float64"))
-    steps: tuple[Step, ...] = ()
-    figures: Mapping[str, Any] = field(default_factory=dict)
 
 
 class UsdBook(Protocol):

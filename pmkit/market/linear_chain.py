@@ -11,7 +11,8 @@ import pandas as pd
 from pmkit.core.errors import ConventionError, ParameterError, SchemaError
 from pmkit.core.time import parse_utc
 from pmkit.core.types import BoolArray, FloatArray
-from pmkit.market.quote_cells import MONTHS, QuoteTable, one_instant, words
+from pmkit.instruments.deribit import expiry_code, option_name
+from pmkit.market.quote_cells import QuoteTable, one_instant, words
 from pmkit.market.quote_checks import flags, refuse
 from pmkit.market.tables import Cells, check_columns, numbers
 
@@ -280,11 +281,10 @@ def _stamps(cells: Cells, as_of: pd.Timestamp) -> pd.DatetimeIndex:
 
 
 def _names(name: str, expiry: pd.DatetimeIndex, strike: FloatArray, is_call: BoolArray) -> list[str]:
-    codes = {e: f"{e.day}{MONTHS[e.month - 1]}{e.year % 100:02d}" for e in expiry.unique()}
-    texts = [f"{k:.0f}" if k == round(k) else f"{k!r}".replace(".", "d") for k in strike.tolist()]
+    codes = {e: expiry_code(e) for e in expiry.unique()}
     return [
-        f"{name}-{codes[e]}-{k}-{'C' if call else 'P'}"
-        for e, k, call in zip(expiry, texts, is_call.tolist(), strict=True)
+        option_name(name, codes[e], k, call)
+        for e, k, call in zip(expiry, strike.tolist(), is_call.tolist(), strict=True)
     ]
 
 

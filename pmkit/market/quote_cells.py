@@ -14,10 +14,7 @@ from pmkit.core.types import Settlement
 from pmkit.market.quote_checks import refuse
 from pmkit.market.tables import Cells, blank
 
-__all__ = ["MONTHS", "QuoteTable", "one_instant", "words"]
-
-#: Months as instrument names write them.
-MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+__all__ = ["QuoteTable", "one_instant", "words"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,9 @@ import pandas as pd
 from pmkit.core.errors import ConventionError, PmkitError, SchemaError
 from pmkit.core.time import parse_utc
 from pmkit.instruments.contracts import Future, Instrument, Option
-from pmkit.instruments.deribit import parse_instrument
+from pmkit.instruments.deribit import expiry_code, option_name, parse_instrument
 from pmkit.market.linear_chain import NEW_YORK_CLOSE, parse_linear
-from pmkit.market.quote_cells import MONTHS, QuoteTable, one_instant, words
+from pmkit.market.quote_cells import QuoteTable, one_instant, words
 from pmkit.market.quote_checks import (
     check_coin_prices,
     check_futures,
@@ -168,14 +168,14 @@ def parse_surface(cells: Cells) -> QuoteTable:
                 "fill in the settlement time",
             )
         else:
-            name = f"{assets[i]}-{expiry.day}{MONTHS[expiry.month - 1]}{expiry.year % 100:02d}"
+            name = f"{assets[i]}-{expiry_code(expiry)}"
         if kinds[i] == "option":
             if not inverse[i]:
                 _linear(cells, i, "inverse", "inverse is False")
             strike = float(strikes[i])
             _strike(cells, i, strike)
-            text = f"{strike:.0f}" if strike == round(strike) else f"{strike!r}".replace(".", "d")
-            name += f"-{text}-{'C' if calls[i] else 'P'}"
+            assert expiry is not None
+            name = option_name(assets[i], expiry_code(expiry), strike, calls[i])
         contract = _named(cells, i, "asset", name, as_of)
         if isinstance(contract, (Future, Option)):
             _agree(cells, i, "maturity", expiry, contract.expiry, name)

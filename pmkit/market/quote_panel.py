@@ -20,7 +20,7 @@ from pmkit.core.errors import (
 from pmkit.core.provenance import fingerprint
 from pmkit.core.result import Result
 from pmkit.core.time import parse_utc
-from pmkit.market.quote_cells import MONTHS
+from pmkit.instruments.deribit import expiry_code, option_name
 from pmkit.market.quotes import LEDGER_COLUMNS, Quotes
 
 __all__ = ["QuotePanel", "read_quote_panel"]
@@ -107,7 +107,7 @@ class QuotePanel(Result):
     def _quotes(self, as_of: pd.Timestamp, rows: pd.DataFrame) -> Quotes:
         spot = float(rows["index"].median())
         names = [
-            f"{self.underlying}-{_day(e)}-{_strike(k)}-{'C' if call else 'P'}"
+            option_name(self.underlying, expiry_code(e), k, call)
             for e, k, call in zip(rows["expiry"], rows["strike"], rows["is_call"], strict=True)
         ]
         bid, ask = rows["bid"].to_numpy(), rows["ask"].to_numpy()
@@ -166,14 +166,6 @@ class QuotePanel(Result):
     def to_frame(self) -> pd.DataFrame:
         """Return the validated table."""
         return self.frame.copy()
-
-
-def _day(expiry: pd.Timestamp) -> str:
-    return f"{expiry.day}{MONTHS[expiry.month - 1]}{expiry.year % 100:02d}"
-
-
-def _strike(strike: float) -> str:
-    return f"{strike:.0f}" if strike == round(strike) else f"{strike!r}".replace(".", "d")
 
 
 def _read(path: Path) -> pd.DataFrame:

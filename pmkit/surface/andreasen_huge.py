@@ -17,9 +17,10 @@ from pmkit.core.provenance import fingerprint
 from pmkit.core.types import FloatArray
 from pmkit.pricing import implied_vol
 from pmkit.surface.forwards import ForwardCurve
+from pmkit.surface.outside import same_time
 from pmkit.surface.price_points import PricePoints, price_points
 from pmkit.surface.sliced import SlicedSurface
-from pmkit.surface.smile import LinearSurface, SmileSlice
+from pmkit.surface.smile import LinearSurface, QuotedSlice
 
 __all__ = ["AndreasenHugeSlice", "AndreasenHugeSurface", "fit_andreasen_huge"]
 
@@ -85,7 +86,7 @@ def _weights(k: FloatArray, knots: FloatArray, shape: Shape) -> FloatArray:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AndreasenHugeSlice:
+class AndreasenHugeSlice(QuotedSlice):
     """One expiry of the surface.
 
     Attributes
@@ -104,7 +105,6 @@ class AndreasenHugeSlice:
         ``"ok"``, ``"at_bound"`` (a local variance at its limit) or ``"not_converged"``.
     """
 
-    quotes: SmileSlice
     m: FloatArray
     value: FloatArray
     local_variance: FloatArray
@@ -112,21 +112,6 @@ class AndreasenHugeSlice:
     status: str
     #: Prices are linear in the strike between the nodes.
     kinked: ClassVar[bool] = True
-
-    @property
-    def expiry(self) -> pd.Timestamp:
-        """Instant of expiry."""
-        return self.quotes.expiry
-
-    @property
-    def tau(self) -> float:
-        """Years of 365 days."""
-        return self.quotes.tau
-
-    @property
-    def forward(self) -> float:
-        """Forward in USD."""
-        return self.quotes.forward
 
     def at(self, k: npt.ArrayLike) -> FloatArray:
         """Return total variance at ``k``; NaN beyond the grid."""
@@ -172,7 +157,7 @@ class AndreasenHugeSurface(SlicedSurface[AndreasenHugeSlice]):
         """Return time values on the grid at a time: one step from the expiry before."""
         upper = min(int(np.searchsorted(self.taus, tau * (1.0 - 1e-12))), self.taus.size - 1)
         one = self.slices[upper]
-        if abs(one.tau - tau) <= 1e-12 * tau:
+        if same_time(one.tau, tau):
             return one.value
         start, before = (
             (0.0, np.zeros(one.m.size))

@@ -16,7 +16,7 @@ from pmkit.pricing.inputs import as_floats
 if TYPE_CHECKING:
     from pmkit.surface.forwards import ForwardCurve
 
-__all__ = ["as_number", "check_curve", "pair_columns", "require"]
+__all__ = ["as_number", "check_curve", "pair_columns", "pair_mids", "require"]
 
 
 def require(what: str, value: object, kind: type | tuple[type, ...], remedy: str) -> None:
@@ -50,6 +50,21 @@ def as_number(what: str, value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         raise ParameterError(f"{what} is {value!r}", "one number", "correct the argument") from None
+
+
+def pair_mids(
+    call_bid: FloatArray, call_ask: FloatArray, put_bid: FloatArray, put_ask: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return call less put and call plus put at the mids, and the sum of both spreads.
+
+    A spread narrower than a tenth of the median positive one counts as that much, so that a quote of no width
+    does not decide alone.
+    """
+    call, put = 0.5 * (call_bid + call_ask), 0.5 * (put_bid + put_ask)
+    spread = (call_ask - call_bid) + (put_ask - put_bid)
+    positive = spread[spread > 0.0]
+    least = 0.1 * float(np.median(positive)) if positive.size else 1.0
+    return call - put, call + put, np.maximum(spread, least)
 
 
 def pair_columns(**columns: npt.ArrayLike) -> list[FloatArray]:

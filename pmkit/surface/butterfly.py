@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from pmkit.surface.svi import RawSvi
 __all__ = [
     "LEE_BOUND",
     "ButterflyReport",
+    "WingFindings",
     "around",
     "butterfly",
     "density",
@@ -141,7 +143,48 @@ def _lee(slopes: tuple[float, float]) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class ButterflyReport(Result):
+class WingFindings(Result):
+    """Where g is negative and what the wings do: the part that every butterfly report shares.
+
+    Attributes
+    ----------
+    min_g, k_min_g : float
+        Least g, and where.
+    violations : tuple of (float, float)
+        Intervals of k with g < 0, ascending; an end may be infinite.
+    slopes, limits : tuple of float
+        Wing slopes of total variance and limits of g, left and right.
+    """
+
+    min_g: float
+    k_min_g: float
+    violations: tuple[tuple[float, float], ...]
+    slopes: tuple[float, float]
+    limits: tuple[float, float]
+
+    @property
+    def lee(self) -> bool:
+        """True where both wings respect the moment bound: left slope at most 2, right slope below 2."""
+        return _lee(self.slopes)
+
+    def _found(self) -> dict[str, Any]:
+        return {
+            "min_g": self.min_g,
+            "k_min_g": self.k_min_g,
+            "slope_left": self.slopes[0],
+            "slope_right": self.slopes[1],
+            "g_left": self.limits[0],
+            "g_right": self.limits[1],
+            "violations": len(self.violations),
+        }
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per interval of k on which g is negative; no row where there is none."""
+        return pd.DataFrame(list(self.violations), columns=["k_from", "k_to"])
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ButterflyReport(WingFindings):
     """Whether, where and by how much a raw SVI slice admits butterfly arbitrage.
 
     Attributes
@@ -163,11 +206,6 @@ class ButterflyReport(Result):
     sigma: float
     sigma_star: float
     sigma_upper: float
-    min_g: float
-    k_min_g: float
-    violations: tuple[tuple[float, float], ...]
-    slopes: tuple[float, float]
-    limits: tuple[float, float]
     references = ("gatheral2014", "lee2004", "martini2022")
 
     @property
@@ -184,34 +222,14 @@ class ButterflyReport(Result):
         return min(self.ratio, self.sigma_upper / self.sigma) - 1.0
 
     @property
-    def lee(self) -> bool:
-        """True where both wings respect the moment bound: left slope at most 2, right slope below 2."""
-        return _lee(self.slopes)
-
-    @property
     def free(self) -> bool:
         """True where the slice has no butterfly arbitrage anywhere on the line."""
         return self.margin >= 0.0
 
     def summary(self) -> pd.DataFrame:
         """Return one row: free, margin, sigma*, infimum of g and where, slopes, limits, intervals."""
-        row = {
-            "free": self.free,
-            "margin": self.margin,
-            "sigma_star": self.sigma_star,
-            "min_g": self.min_g,
-            "k_min_g": self.k_min_g,
-            "slope_left": self.slopes[0],
-            "slope_right": self.slopes[1],
-            "g_left": self.limits[0],
-            "g_right": self.limits[1],
-            "violations": len(self.violations),
-        }
-        return pd.DataFrame([row])
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return one row per interval of k on which g is negative; no row where the slice is free."""
-        return pd.DataFrame(list(self.violations), columns=["k_from", "k_to"])
+        row = {"free": self.free, "margin": self.margin, "sigma_star": self.sigma_star}
+        return pd.DataFrame([row | self._found()])
 
 
 class _Reduced:

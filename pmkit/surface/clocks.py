@@ -20,7 +20,7 @@ from pmkit.core.time import SECONDS_PER_DAY, SECONDS_PER_YEAR, parse_utc
 from pmkit.core.types import FloatArray
 from pmkit.surface.curves import VarianceCurve, variance_curve
 from pmkit.surface.forwards import ForwardCurve
-from pmkit.surface.outside import Outside, check_outside
+from pmkit.surface.outside import Outside, check_outside, same_time
 from pmkit.surface.sliced import SlicedSurface
 
 __all__ = ["Clock", "ClockedSurface"]
@@ -221,7 +221,7 @@ class ClockedSurface(Result):
     def _days(self, tau: float) -> float:
         for one in self.surface.slices:
             # the instant of an expiry must not fall short of an event by a rounding
-            if abs(one.tau - tau) <= 1e-12 * tau:
+            if same_time(one.tau, tau):
                 return self.clock.days(self.as_of, one.expiry)
         end = self.as_of + pd.Timedelta(round(tau * SECONDS_PER_YEAR * 1e6), unit="us")
         return self.clock.days(self.as_of, end)

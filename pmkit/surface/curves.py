@@ -13,7 +13,7 @@ from pmkit.core.errors import ParameterError
 from pmkit.core.types import FloatArray
 from pmkit.surface.arguments import as_number
 from pmkit.surface.essvi import EssviParameters, EssviSurface
-from pmkit.surface.outside import check_outside
+from pmkit.surface.outside import check_outside, same_time
 from pmkit.surface.sliced import SlicedSurface
 from pmkit.surface.smile import SmileSlice
 from pmkit.surface.svi import RawSvi
@@ -179,7 +179,7 @@ def _from_sliced(surface: SlicedSurface[Any], tau: float) -> VarianceCurve:
     taus = surface.taus
     upper = int(np.searchsorted(taus, tau))
     for near in (upper - 1, upper):
-        if 0 <= near < taus.size and abs(taus[near] - tau) <= 1e-12 * tau:
+        if 0 <= near < taus.size and same_time(float(taus[near]), tau):
             return variance_curve(surface.slices[near])
     if isinstance(surface, EssviSurface):
         theta, rho, psi = (float(x) for x in surface.parameters_at(tau))

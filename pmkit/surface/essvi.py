@@ -21,6 +21,7 @@ from pmkit.surface.essvi_bound import Bound, psi_max
 from pmkit.surface.essvi_box import EssviBox, EssviCurves, check_curves, parameters_to_box
 from pmkit.surface.fitted import FittedSlice, FittedSurface
 from pmkit.surface.forwards import ForwardCurve
+from pmkit.surface.outside import snapped
 from pmkit.surface.slice_fit import judge
 from pmkit.surface.svi import RawSvi
 
@@ -291,10 +292,7 @@ class EssviSurface(FittedSurface[EssviSlice]):
         return self._between(k, np.asarray(tau))
 
     def _between(self, k: FloatArray, years: FloatArray) -> FloatArray:
-        taus = self.taus
-        # an expiry's own time may differ in the last digits by the way it was computed
-        nearest = taus[np.argmin(np.abs(years[..., None] - taus), axis=-1)]
-        years = np.where(np.abs(years - nearest) <= 1e-12 * nearest, nearest, years)
+        years = snapped(years, self.taus)
         level, tilt, scale = self._linear(years)
         with np.errstate(invalid="ignore"):
             w = essvi_w(level, tilt, scale, k)

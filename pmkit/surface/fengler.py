@@ -20,7 +20,7 @@ from pmkit.pricing import implied_vol
 from pmkit.surface.forwards import ForwardCurve
 from pmkit.surface.price_points import PricePoints, price_points
 from pmkit.surface.sliced import SlicedSurface
-from pmkit.surface.smile import LinearSurface, SmileSlice
+from pmkit.surface.smile import LinearSurface, QuotedSlice
 
 __all__ = ["FenglerSlice", "FenglerSurface", "fit_fengler"]
 
@@ -31,7 +31,7 @@ _VEGA_FLOOR = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
-class FenglerSlice:
+class FenglerSlice(QuotedSlice):
     """Call prices of one expiry as a natural cubic spline in the strike.
 
     Attributes
@@ -48,27 +48,11 @@ class FenglerSlice:
         ``"ok"`` or ``"not_converged"`` (the solver stopped at a lower accuracy).
     """
 
-    quotes: SmileSlice
     m: FloatArray
     call: FloatArray
     bend: FloatArray
     error: FloatArray
     status: str
-
-    @property
-    def expiry(self) -> pd.Timestamp:
-        """Instant of expiry."""
-        return self.quotes.expiry
-
-    @property
-    def tau(self) -> float:
-        """Years of 365 days."""
-        return self.quotes.tau
-
-    @property
-    def forward(self) -> float:
-        """Forward in USD."""
-        return self.quotes.forward
 
     def price(self, m: npt.ArrayLike) -> FloatArray:
         """Return undiscounted calls over the forward at K/F; NaN beyond the knots."""

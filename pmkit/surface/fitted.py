@@ -20,6 +20,7 @@ from pmkit.surface.numeric_arbitrage import NumericButterfly, arbitrage_frame
 from pmkit.surface.slice_fit import SliceFit
 from pmkit.surface.slice_quotes import SliceQuotes
 from pmkit.surface.sliced import SlicedSurface
+from pmkit.surface.smile import QuotedSlice
 from pmkit.surface.smile_plot import plot_smiles
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ __all__ = ["FittedSlice", "FittedSurface"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FittedSlice(ABC):
+class FittedSlice(QuotedSlice, ABC):
     """One expiry of a fitted model with the quotes it was fitted to.
 
     Attributes
@@ -42,21 +43,6 @@ class FittedSlice(ABC):
 
     quotes: SliceQuotes
     fit: SliceFit
-
-    @property
-    def expiry(self) -> pd.Timestamp:
-        """Instant of expiry."""
-        return self.quotes.expiry
-
-    @property
-    def tau(self) -> float:
-        """Years of 365 days."""
-        return self.quotes.tau
-
-    @property
-    def forward(self) -> float:
-        """Forward in USD."""
-        return self.quotes.forward
 
     @abstractmethod
     def at(self, k: npt.ArrayLike) -> FloatArray:

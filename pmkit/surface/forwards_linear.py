@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pmkit.core.errors import DataGapError, ParameterError
 from pmkit.core.types import FloatArray
-from pmkit.surface.arguments import as_number, pair_columns
+from pmkit.surface.arguments import as_number, pair_columns, pair_mids
 from pmkit.surface.forwards_parity import (
     MAX_ROUNDS,
     TOLERANCE,
@@ -99,10 +99,7 @@ def parity_line(
             "at least 3 strikes with both sides of both",
             "load a fuller chain, or give the discount factor and the future",
         )
-    difference, spread = 0.5 * (cb + ca) - 0.5 * (pb + pa), (ca - cb) + (pa - pb)
-    straddle = 0.5 * (cb + ca) + 0.5 * (pb + pa)
-    positive = spread[spread > 0.0]
-    spread = np.maximum(spread, 0.1 * float(np.median(positive)) if positive.size else 1.0)
+    difference, straddle, spread = pair_mids(cb, ca, pb, pa)
     nearest = np.argsort(np.abs(difference), kind="stable")[:5]
     start = float(np.median(K[nearest] + difference[nearest])) if forward is None else forward
     F, D, sd, band = start, 1.0, math.nan, np.ones(K.size, dtype=bool)

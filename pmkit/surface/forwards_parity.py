@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pmkit.core.errors import DataGapError, ParameterError
 from pmkit.core.types import BoolArray, FloatArray
-from pmkit.surface.arguments import as_number, pair_columns
+from pmkit.surface.arguments import as_number, pair_columns, pair_mids
 
 __all__ = [
     "ParityForward",
@@ -147,10 +147,7 @@ def parity_forward(
             "at least 3 strikes with both sides of both",
             "list the future",
         )
-    difference, spread = 0.5 * (cb + ca) - 0.5 * (pb + pa), (ca - cb) + (pa - pb)
-    straddle = 0.5 * (cb + ca) + 0.5 * (pb + pa)
-    positive = spread[spread > 0.0]
-    spread = np.maximum(spread, 0.1 * float(np.median(positive)) if positive.size else 1.0)
+    difference, straddle, spread = pair_mids(cb, ca, pb, pa)
     F, sd, band = start, math.nan, np.ones(K.size, dtype=bool)
     for _ in range(MAX_ROUNDS):
         k = np.log(K / F)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from pmkit.core.errors import ParameterError
-from pmkit.core.result import Result
 from pmkit.core.types import FloatArray
-from pmkit.surface.butterfly import LEE_BOUND, ButterflyReport, lowest, negative_intervals
+from pmkit.surface.butterfly import WingFindings, lowest, negative_intervals
 from pmkit.surface.calendar import CalendarReport
 from pmkit.surface.svi import RawSvi
 
@@ -72,7 +71,7 @@ class WholeLine:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class NumericButterfly(Result):
+class NumericButterfly(WingFindings):
     """Whether and where a smile admits butterfly arbitrage, as far as a fine net and its wings tell.
 
     Attributes
@@ -85,11 +84,6 @@ class NumericButterfly(Result):
         Wing slopes of total variance and limits of g, left and right.
     """
 
-    min_g: float
-    k_min_g: float
-    violations: tuple[tuple[float, float], ...]
-    slopes: tuple[float, float]
-    limits: tuple[float, float]
     references = ("gatheral2014", "lee2004")
 
     @property
@@ -98,32 +92,13 @@ class NumericButterfly(Result):
         return math.nan
 
     @property
-    def lee(self) -> bool:
-        """True where both wings respect the moment bound: left slope at most 2, right slope below 2."""
-        return self.slopes[0] <= LEE_BOUND and self.slopes[1] < LEE_BOUND
-
-    @property
     def free(self) -> bool:
         """True where no arbitrage was found and both wings respect the moment bound."""
         return self.lee and self.min_g >= -_ROUNDING
 
     def summary(self) -> pd.DataFrame:
         """Return one row: free, least g and where, slopes, limits, number of intervals."""
-        row = {
-            "free": self.free,
-            "min_g": self.min_g,
-            "k_min_g": self.k_min_g,
-            "slope_left": self.slopes[0],
-            "slope_right": self.slopes[1],
-            "g_left": self.limits[0],
-            "g_right": self.limits[1],
-            "violations": len(self.violations),
-        }
-        return pd.DataFrame([row])
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return one row per interval of k on which g is negative; no row where the smile is free."""
-        return pd.DataFrame(list(self.violations), columns=["k_from", "k_to"])
+        return pd.DataFrame([{"free": self.free} | self._found()])
 
 
 def _whole_line(source: Any) -> WholeLine:
@@ -251,9 +226,48 @@ def numeric_calendar(near: Any, far: Any) -> CalendarReport:
     return CalendarReport(min_dw=least, k_min_dw=place, slopes=(slopes[0], slopes[1]), violations=violations)
 
 
+class JudgedWings(Protocol):
+    """What a report of arbitrage reads of the butterflies of one slice, however they were found."""
+
+    @property
+    def free(self) -> bool:
+        """True where there is none."""
+        ...
+
+    @property
+    def margin(self) -> float:
+        """Exact margin, NaN where there is no exact criterion."""
+        ...
+
+    @property
+    def min_g(self) -> float:
+        """Least g."""
+        ...
+
+    @property
+    def k_min_g(self) -> float:
+        """Its place."""
+        ...
+
+    @property
+    def violations(self) -> tuple[tuple[float, float], ...]:
+        """Intervals of k."""
+        ...
+
+    @property
+    def slopes(self) -> tuple[float, float]:
+        """Wing slopes, left and right."""
+        ...
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Limits of g, left and right."""
+        ...
+
+
 def arbitrage_frame(
     expiries: Iterable[pd.Timestamp],
-    reports: Iterable[tuple[ButterflyReport | NumericButterfly, CalendarReport | None]],
+    reports: Iterable[tuple[JudgedWings, CalendarReport | None]],
 ) -> pd.DataFrame:
     """Return the static arbitrage that each slice admits, one row per expiry.
 

@@ -10,7 +10,7 @@ import numpy as np
 from pmkit.core.errors import DataGapError, ParameterError, PmkitWarning
 from pmkit.core.types import FloatArray
 
-__all__ = ["ExtrapolationWarning", "Outside", "check_outside", "last_tau"]
+__all__ = ["ExtrapolationWarning", "Outside", "check_outside", "last_tau", "same_time", "snapped"]
 
 Outside = Literal["raise", "warn", "extend"]
 """Beyond the last expiry: refuse, go on by the surface's rule with a warning, or do so because told to."""
@@ -21,6 +21,17 @@ _SAME_TIME = 1e-12
 
 class ExtrapolationWarning(PmkitWarning):
     """A time lies beyond the last expiry: no quote stands behind the number, only a rule of the surface."""
+
+
+def same_time(one: float, other: float) -> bool:
+    """Return whether two positive times in years are the same but for the last digits."""
+    return abs(one - other) <= _SAME_TIME * other
+
+
+def snapped(years: FloatArray, taus: FloatArray) -> FloatArray:
+    """Return times in years, those that are an expiry's but for the last digits replaced by it."""
+    nearest = taus[np.argmin(np.abs(years[..., None] - taus), axis=-1)]
+    return np.where(np.abs(years - nearest) <= _SAME_TIME * nearest, nearest, years)
 
 
 def last_tau(surface: Any) -> float:
@@ -48,9 +59,11 @@ def check_outside(surface: Any, tau: FloatArray, outside: str, *, stacklevel: in
         raise ParameterError(
             f"outside is {outside!r}", "'raise', 'warn' or 'extend'", "say what holds beyond the last expiry"
         )
+    if outside == "extend":
+        return
     last = last_tau(surface)
     beyond = tau > last * (1.0 + _SAME_TIME)
-    if outside == "extend" or not beyond.any():
+    if not beyond.any():
         return
     found = (
         f"tau is {float(np.max(tau[beyond])):g} years, beyond the last expiry at {last:g} years "

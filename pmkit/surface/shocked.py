@@ -22,6 +22,8 @@ from pmkit.surface.curves import VarianceCurve, variance_curve
 from pmkit.surface.dynamics import SmileDynamics
 from pmkit.surface.essvi import EssviParameters, EssviSurface
 from pmkit.surface.forwards import ForwardCurve
+from pmkit.surface.numeric_arbitrage import arbitrage_frame
+from pmkit.surface.outside import same_time
 from pmkit.surface.pointwise import (
     JudgedCurve,
     WingsReport,
@@ -167,8 +169,7 @@ class ShockedSurface(SlicedSurface[ShockedSlice]):
     def curve_at(self, tau: float) -> VarianceCurve:
         """Return total variance and its derivatives at a positive time in years after the horizon."""
         for one in self.slices:
-            # an expiry's own time may differ in the last digits by the way it was computed
-            if abs(one.tau - tau) <= 1e-12 * tau:
+            if same_time(one.tau, tau):
                 return one.curve
         if self.between == "essvi":
             held = [one.parameters for one in self.slices if one.parameters is not None]
@@ -237,24 +238,8 @@ class ShockedSurface(SlicedSurface[ShockedSlice]):
             ``k_calendar_min``, ``calendar_at``; and ``exact``: True where the raw form decided, False where
             g was searched on the shocked smile.
         """
-        rows: dict[pd.Timestamp, dict[str, Any]] = {}
-        for one, (wings, time) in zip(self.slices, self._reports, strict=True):
-            rows[one.expiry] = {
-                "free": wings.free and (time is None or time.free),
-                "butterfly_margin": wings.margin,
-                "min_g": wings.min_g,
-                "k_min_g": wings.k_min_g,
-                "butterfly_at": wings.violations,
-                "slope_left": wings.slopes[0],
-                "slope_right": wings.slopes[1],
-                "g_left": wings.limits[0],
-                "g_right": wings.limits[1],
-                "calendar_min": time.min_dw if time else math.nan,
-                "k_calendar_min": time.k_min_dw if time else math.nan,
-                "calendar_at": time.violations if time else (),
-                "exact": wings.exact,
-            }
-        return pd.DataFrame.from_dict(rows, orient="index")
+        frame = arbitrage_frame((one.expiry for one in self.slices), self._reports)
+        return frame.assign(exact=[wings.exact for wings, _ in self._reports])
 
     # -- display --------------------------------------------------------------------------------------------
     @property

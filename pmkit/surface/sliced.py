@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from pmkit.core.result import Result
 from pmkit.core.types import FloatArray
 from pmkit.pricing.inputs import as_floats
 from pmkit.surface.forwards import ForwardCurve
-from pmkit.surface.outside import Outside, check_outside
+from pmkit.surface.outside import Outside, check_outside, same_time
 from pmkit.surface.smile_plot import plot_smiles
 
 if TYPE_CHECKING:
@@ -87,10 +88,12 @@ class SlicedSurface(Result, Generic[S]):
                 "slices are not ascending in time", "each expiry once, earliest first", "sort the slices"
             )
 
-    @property
+    @cached_property
     def taus(self) -> FloatArray:
-        """Times to expiry of the slices, years."""
-        return np.array([s.tau for s in self.slices])
+        """Times to expiry of the slices, years; read only."""
+        times = np.array([s.tau for s in self.slices])
+        times.flags.writeable = False
+        return times
 
     # -- values ---------------------------------------------------------------------------------------------
     def w(self, k: npt.ArrayLike, tau: npt.ArrayLike, *, outside: Outside = "warn") -> FloatArray:
@@ -152,8 +155,7 @@ class SlicedSurface(Result, Generic[S]):
         taus = self.taus
         upper = int(np.searchsorted(taus, tau))
         for near in (upper - 1, upper):
-            # an expiry's own time may differ in the last digits by the way it was computed
-            if 0 <= near < taus.size and abs(taus[near] - tau) <= 1e-12 * tau:
+            if 0 <= near < taus.size and same_time(float(taus[near]), tau):
                 return self.slices[near].at(k)
         if upper == 0 or upper == taus.size:
             edge = self.slices[0 if upper == 0 else -1]

@@ -22,7 +22,7 @@ from pmkit.surface.numeric_arbitrage import (
 )
 from pmkit.surface.sliced import SlicedSurface
 
-__all__ = ["LinearSurface", "SmileSlice", "fit_linear_surface"]
+__all__ = ["LinearSurface", "QuotedSlice", "SmileSlice", "fit_linear_surface"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +108,28 @@ class SmileSlice:
                 "iv": self.iv,
             }
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuotedSlice:
+    """Base of the slices of a model: they stand at the expiry, time and forward of their quotes."""
+
+    quotes: SmileSlice
+
+    @property
+    def expiry(self) -> pd.Timestamp:
+        """Instant of expiry."""
+        return self.quotes.expiry
+
+    @property
+    def tau(self) -> float:
+        """Years of 365 days."""
+        return self.quotes.tau
+
+    @property
+    def forward(self) -> float:
+        """Forward in USD."""
+        return self.quotes.forward
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -21,6 +21,7 @@ from pmkit.surface.essvi import EssviParameters, EssviSlice, essvi_w
 from pmkit.surface.essvi_bound import Bound
 from pmkit.surface.fitted import FittedSurface
 from pmkit.surface.forwards import ForwardCurve
+from pmkit.surface.outside import snapped
 from pmkit.surface.ssvi_phi import Phi, SsviReport, ssvi_conditions
 from pmkit.surface.svi import JumpWingSvi
 
@@ -112,8 +113,7 @@ class SsviSurface(FittedSurface[EssviSlice]):
 
     def _between(self, k: FloatArray, years: FloatArray) -> FloatArray:
         taus, theta = self.taus, self.theta
-        nearest = taus[np.argmin(np.abs(years[..., None] - taus), axis=-1)]
-        years = np.where(np.abs(years - nearest) <= 1e-12 * nearest, nearest, years)
+        years = snapped(years, taus)
         early, late = np.minimum(years / taus[0], 1.0), np.maximum(years / taus[-1] - 1.0, 0.0)
         level = np.asarray(np.interp(years, taus, theta))
         scale = level * self.phi.at(level)

@@ -339,7 +339,7 @@ def test_haircut_and_motion_of_collateral(name: str) -> None:
 
 
 # -- refusals -----------------------------------------------------------------------------------------------
-def refusal(error: type[PmkitError], message: str, held: Account, feeds: Feeds | None = FULL) -> None:
+def assert_refused(error: type[PmkitError], message: str, held: Account, feeds: Feeds | None = FULL) -> None:
     for name in NAMES:
         with pytest.raises(error, match=message):
             rule(name, feeds=feeds).requirement(held, market(tuple(i.name for i in held.instruments)))
@@ -354,10 +354,12 @@ def test_contracts_that_the_rules_do_not_know() -> None:
         "name": "ETH-X", "underlying": "ETH", "settlement": "inverse", "settlement_currency": "ETH",
         "multiplier": 1.0, "lot": 1.0,
     }  # fmt: skip
-    refusal(ConventionError, "ETH-X: inverse perpetual settled in ETH", with_contract(Perpetual(**coin)))
+    assert_refused(
+        ConventionError, "ETH-X: inverse perpetual settled in ETH", with_contract(Perpetual(**coin))
+    )
     usd = {**coin, "settlement": "linear", "settlement_currency": "USDC"}
     dated = Future(**usd, expiry=NOW + pd.Timedelta(seconds=SECONDS["9d"]))
-    refusal(ConventionError, "options and perpetuals settled in USD", with_contract(dated))
+    assert_refused(ConventionError, "options and perpetuals settled in USD", with_contract(dated))
 
 
 def test_accounts_outside_the_scope() -> None:
@@ -365,20 +367,20 @@ def test_accounts_outside_the_scope() -> None:
     for name in NAMES[:2]:
         with pytest.raises(ConventionError, match="holds ETH, BTC; expected one underlying"):
             rule(name, feeds=FULL).requirement(two, market(("ETH-PERPETUAL", "BTC-PERPETUAL")))
-    refusal(ConventionError, "owes 1 ETH; expected debts in USDC or USD only",
+    assert_refused(ConventionError, "owes 1 ETH; expected debts in USDC or USD only",
             account({"ETH-PERPETUAL": 1.0}, {"ETH": -1.0}))  # fmt: skip
-    refusal(ConventionError, "market-maker-protection or open-order margin",
+    assert_refused(ConventionError, "market-maker-protection or open-order margin",
             account({"ETH-PERPETUAL": 1.0}, mmp_margin={"ETH": 1.0}))  # fmt: skip
-    refusal(DataGapError, "is empty", account({}))
-    refusal(ConventionError, "collateral currency 'DOGE' has no price",
+    assert_refused(DataGapError, "is empty", account({}))
+    assert_refused(ConventionError, "collateral currency 'DOGE' has no price",
             account({"ETH-PERPETUAL": 1.0}, {"DOGE": 1.0}))  # fmt: skip
 
 
 def test_what_the_feeds_do_not_say() -> None:
     held = account({"ETH-9d-3000-C": -1.0})
-    refusal(DataGapError, "was given no feeds; expected confidences of the oracles", held, None)
-    refusal(DataGapError, "no confidence for", held, Feeds(default_rate=0.05))
-    refusal(DataGapError, r"no rate for ETH expiry 2026-01-30T00:00:00\+00:00", held,
+    assert_refused(DataGapError, "was given no feeds; expected confidences of the oracles", held, None)
+    assert_refused(DataGapError, "no confidence for", held, Feeds(default_rate=0.05))
+    assert_refused(DataGapError, r"no rate for ETH expiry 2026-01-30T00:00:00\+00:00", held,
             Feeds(default_confidence=1.0))  # fmt: skip
     with pytest.raises(DataGapError, match="no price for collateral USDT"):
         margin("derive-pmrm-v2", {"ETH-PERPETUAL": 1.0}, {"USDT": 5.0},
