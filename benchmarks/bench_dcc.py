@@ -21,9 +21,9 @@ import pandas as pd
 
 from pmkit.core.random import stream
 from pmkit.estimation import fit_correlation
-from pmkit.estimation.garch_newton_likelihood import plan_of
-from pmkit.estimation.recursion import filter_variance
-from pmkit.estimation.refit import refit_windows
+from pmkit.estimation.univariate.garch_newton_likelihood import plan_of
+from pmkit.estimation.univariate.recursion import filter_variance
+from pmkit.estimation.univariate.refit import refit_windows
 
 ROWS, A, B = 2500, 0.03, 0.95
 

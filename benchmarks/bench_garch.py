@@ -20,11 +20,11 @@ from bench_implied_vol import vector_width
 
 from pmkit.core.random import stream
 from pmkit.estimation import rolling_volatility
-from pmkit.estimation.arch_fit import SCALE, fit_arch
-from pmkit.estimation.garch_newton_likelihood import plan_of
-from pmkit.estimation.newton_fit import fit_newton
-from pmkit.estimation.recursion import start_variance
-from pmkit.estimation.refit import refit_windows
+from pmkit.estimation.univariate.arch_fit import SCALE, fit_arch
+from pmkit.estimation.univariate.garch_newton_likelihood import plan_of
+from pmkit.estimation.univariate.newton_fit import fit_newton
+from pmkit.estimation.univariate.recursion import start_variance
+from pmkit.estimation.univariate.refit import refit_windows
 
 KINDS = [("garch", "normal"), ("garch", "t"), ("gjr", "normal"), ("gjr", "t")]
 WINDOW = 1000

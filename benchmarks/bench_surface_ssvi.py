@@ -17,9 +17,9 @@ from scipy.optimize import least_squares, minimize
 
 from pmkit.core.random import stream
 from pmkit.surface import SliceQuotes, fit_essvi, fit_ssvi, psi_max
-from pmkit.surface.essvi import essvi_w
-from pmkit.surface.essvi_points import QuotePoints
-from pmkit.surface.ssvi_kernel import POWER, coarse_grid, fit_arrow
+from pmkit.surface.joint.essvi import essvi_w
+from pmkit.surface.joint.essvi_points import QuotePoints
+from pmkit.surface.joint.ssvi_kernel import POWER, coarse_grid, fit_arrow
 
 EXPIRIES, STRIKES, SURFACES = 12, 25, 20
 RHO, ETA, GAMMA = -0.4, 1.1, 0.45

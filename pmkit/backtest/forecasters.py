@@ -21,7 +21,7 @@ from pmkit.backtest.as_of import AsOfView
 from pmkit.core.errors import ConventionError, ParameterError
 from pmkit.core.types import FloatArray
 from pmkit.estimation import VolatilityModel, fit_volatility
-from pmkit.estimation.recursion import filter_variance, simulate_paths
+from pmkit.estimation.univariate.recursion import filter_variance, simulate_paths
 
 __all__ = ["MODELS", "FitRecord", "Forecast", "ForecastModel", "RandomSource", "forecast_model"]
 

@@ -19,7 +19,7 @@ from pmkit.core.errors import (
 )
 from pmkit.core.types import FloatArray
 from pmkit.estimation.checks import checked_returns
-from pmkit.estimation.correlation_checks import recompose, unit_diagonal
+from pmkit.estimation.matrices.correlation_checks import recompose, unit_diagonal
 from pmkit.pricing.numeric import kernel
 
 __all__ = [

@@ -14,7 +14,7 @@ from pmkit.core.provenance import Provenance
 from pmkit.core.random import stream
 from pmkit.core.types import Dynamics, FloatArray
 from pmkit.estimation import VolatilityModel
-from pmkit.estimation.copula import Copula, fit_copula
+from pmkit.estimation.tails.copula import Copula, fit_copula
 from pmkit.market.history import PriceHistory
 from pmkit.market.snapshot import MarketSnapshot
 from pmkit.scenarios.draws import Expiries, check_horizon, factor_moves, underlyings_of

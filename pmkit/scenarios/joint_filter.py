@@ -12,7 +12,7 @@ import pandas as pd
 from pmkit.core.errors import ConventionError, DataGapError, ParameterError
 from pmkit.core.types import FloatArray
 from pmkit.estimation import VolatilityModel, ewma_covariance
-from pmkit.estimation.correlation import CorrelationModel
+from pmkit.estimation.dynamic.correlation import CorrelationModel
 from pmkit.scenarios.filtered import FilteredDesign
 from pmkit.scenarios.scenario_set import Factor
 

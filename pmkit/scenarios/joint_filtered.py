@@ -15,7 +15,7 @@ from pmkit.core.errors import ConventionError, ParameterError, SchemaError
 from pmkit.core.provenance import Provenance, fingerprint
 from pmkit.core.types import Dynamics, FloatArray, IntArray
 from pmkit.estimation import VolatilityModel
-from pmkit.estimation.correlation import CorrelationModel
+from pmkit.estimation.dynamic.correlation import CorrelationModel
 from pmkit.market.history import PriceHistory
 from pmkit.market.snapshot import MarketSnapshot
 from pmkit.scenarios.draws import Expiries, check_horizon, factor_moves, underlyings_of

@@ -14,9 +14,9 @@ from pmkit.market.quotes import LEDGER_COLUMNS, Quotes, read_quotes
 from pmkit.market.snapshot import MarketSnapshot, UnderlyingMarket
 from pmkit.surface.arguments import require
 from pmkit.surface.fit import fit
-from pmkit.surface.forwards import ForwardCurve, forward_curve
-from pmkit.surface.own_vols import OwnVols, own_vols
-from pmkit.surface.smile import LinearSurface
+from pmkit.surface.inputs.forwards import ForwardCurve, forward_curve
+from pmkit.surface.inputs.own_vols import OwnVols, own_vols
+from pmkit.surface.slices.smile import LinearSurface
 
 __all__ = ["build_snapshot", "load_snapshot"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from pmkit.surface.essvi_box import box_to_parameters, project
-from pmkit.surface.essvi_fit import fit_essvi
-from pmkit.surface.slice_quotes import SliceQuotes
-from pmkit.surface.ssvi_fit import fit_ssvi
-from pmkit.surface.svi_fit import fit_svi_many
+from pmkit.surface.inputs.slice_quotes import SliceQuotes
+from pmkit.surface.joint.essvi_box import box_to_parameters, project
+from pmkit.surface.joint.essvi_fit import fit_essvi
+from pmkit.surface.joint.ssvi_fit import fit_ssvi
+from pmkit.surface.slices.svi_fit import fit_svi_many
 
 __all__ = ["warmup_slices"]
 

@@ -12,19 +12,19 @@ from pmkit.core.errors import ConventionError, DataGapError, ParameterError
 from pmkit.core.time import parse_utc
 from pmkit.market.quotes import Quotes
 from pmkit.surface.arguments import check_curve, require
-from pmkit.surface.essvi import EssviSurface
-from pmkit.surface.essvi_fit import ESSVI_MIN_POINTS, fit_essvi_surface
-from pmkit.surface.forwards import ForwardCurve, forward_curve
-from pmkit.surface.own_vols import OwnVols, own_vols
-from pmkit.surface.pchip import PCHIP_MIN_POINTS, PchipSurface, fit_pchip_surface
-from pmkit.surface.quote_filter import QuoteFilter, filter_quotes
-from pmkit.surface.sabr_surface import SABR_MIN_POINTS, SabrSurface, fit_sabr_surface
-from pmkit.surface.slice_quotes import slice_quotes
-from pmkit.surface.smile import LinearSurface, fit_linear_surface
-from pmkit.surface.ssvi import SsviSurface
-from pmkit.surface.ssvi_fit import SSVI_MIN_POINTS, fit_ssvi_surface
-from pmkit.surface.svi_fit import SVI_MIN_POINTS
-from pmkit.surface.svi_surface import SviSurface, fit_free_svi_surface, fit_svi_surface
+from pmkit.surface.inputs.forwards import ForwardCurve, forward_curve
+from pmkit.surface.inputs.own_vols import OwnVols, own_vols
+from pmkit.surface.inputs.quote_filter import QuoteFilter, filter_quotes
+from pmkit.surface.inputs.slice_quotes import slice_quotes
+from pmkit.surface.joint.essvi import EssviSurface
+from pmkit.surface.joint.essvi_fit import ESSVI_MIN_POINTS, fit_essvi_surface
+from pmkit.surface.joint.ssvi import SsviSurface
+from pmkit.surface.joint.ssvi_fit import SSVI_MIN_POINTS, fit_ssvi_surface
+from pmkit.surface.slices.pchip import PCHIP_MIN_POINTS, PchipSurface, fit_pchip_surface
+from pmkit.surface.slices.sabr_surface import SABR_MIN_POINTS, SabrSurface, fit_sabr_surface
+from pmkit.surface.slices.smile import LinearSurface, fit_linear_surface
+from pmkit.surface.slices.svi_fit import SVI_MIN_POINTS
+from pmkit.surface.slices.svi_surface import SviSurface, fit_free_svi_surface, fit_svi_surface
 
 __all__ = ["MODELS", "fit"]
 

@@ -14,14 +14,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from pmkit.core.types import FloatArray
-from pmkit.surface.butterfly import ButterflyReport
-from pmkit.surface.calendar import CalendarReport
-from pmkit.surface.numeric_arbitrage import NumericButterfly, arbitrage_frame
-from pmkit.surface.slice_fit import SliceFit
-from pmkit.surface.slice_quotes import SliceQuotes
+from pmkit.surface.arbitrage.butterfly import ButterflyReport
+from pmkit.surface.arbitrage.calendar import CalendarReport
+from pmkit.surface.arbitrage.numeric_arbitrage import NumericButterfly, arbitrage_frame
+from pmkit.surface.inputs.slice_quotes import SliceQuotes
 from pmkit.surface.sliced import SlicedSurface
-from pmkit.surface.smile import QuotedSlice
-from pmkit.surface.smile_plot import plot_smiles
+from pmkit.surface.slices.slice_fit import SliceFit
+from pmkit.surface.slices.smile import QuotedSlice
+from pmkit.surface.slices.smile_plot import plot_smiles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

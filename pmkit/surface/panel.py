@@ -16,9 +16,9 @@ from pmkit.core.plotting import new_axes
 from pmkit.core.result import Result
 from pmkit.market.quotes import Quotes
 from pmkit.surface.fit import MODELS
-from pmkit.surface.forwards import ForwardCurve, forward_curve
-from pmkit.surface.own_vols import own_vols
-from pmkit.surface.slice_quotes import SliceQuotes, slice_quotes
+from pmkit.surface.inputs.forwards import ForwardCurve, forward_curve
+from pmkit.surface.inputs.own_vols import own_vols
+from pmkit.surface.inputs.slice_quotes import SliceQuotes, slice_quotes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

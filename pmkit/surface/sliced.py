@@ -14,18 +14,18 @@ from pmkit.core.errors import DataGapError, ParameterError
 from pmkit.core.result import Result
 from pmkit.core.types import FloatArray
 from pmkit.pricing.inputs import as_floats
-from pmkit.surface.forwards import ForwardCurve
-from pmkit.surface.outside import Outside, check_outside, same_time
-from pmkit.surface.smile_plot import plot_smiles
+from pmkit.surface.inputs.forwards import ForwardCurve
+from pmkit.surface.readouts.outside import Outside, check_outside, same_time
+from pmkit.surface.slices.smile_plot import plot_smiles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from pmkit.surface.dynamics import SmileDynamics
-    from pmkit.surface.essvi_bound import Bound
-    from pmkit.surface.headroom import Headroom, Within
-    from pmkit.surface.shocked import ShockedSurface, Treatment
-    from pmkit.surface.shocks import SurfaceShock
+    from pmkit.surface.joint.essvi_bound import Bound
+    from pmkit.surface.moves.dynamics import SmileDynamics
+    from pmkit.surface.moves.headroom import Headroom, Within
+    from pmkit.surface.moves.shocked import ShockedSurface, Treatment
+    from pmkit.surface.moves.shocks import SurfaceShock
 
 __all__ = ["Slice", "SlicedSurface"]
 
@@ -215,7 +215,7 @@ class SlicedSurface(Result, Generic[S]):
         bound: Bound = "mm",
     ) -> ShockedSurface:
         """Return the surface after a shock, as specified or projected; see :func:`shock_surface`."""
-        from pmkit.surface.apply_shock import shock_surface
+        from pmkit.surface.moves.apply_shock import shock_surface
 
         return shock_surface(self, shock, dynamics=dynamics, arbitrage=arbitrage, bound=bound)
 
@@ -228,7 +228,7 @@ class SlicedSurface(Result, Generic[S]):
         within: Within = "line",
     ) -> Headroom:
         """Return how far a family of shocks goes before arbitrage appears; see :func:`find_headroom`."""
-        from pmkit.surface.headroom import find_headroom
+        from pmkit.surface.moves.headroom import find_headroom
 
         return find_headroom(self, family, dynamics=dynamics, limit=limit, within=within)
 

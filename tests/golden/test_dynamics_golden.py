@@ -14,9 +14,9 @@ from pmkit.surface import (
     raw_scaling_limit,
     spot_vols,
 )
-from pmkit.surface.curves import variance_curve
-from pmkit.surface.dynamics import SmileDynamics
-from pmkit.surface.slice_move import slice_move
+from pmkit.surface.moves.dynamics import SmileDynamics
+from pmkit.surface.moves.slice_move import slice_move
+from pmkit.surface.readouts.curves import variance_curve
 from tests.unit.surface.shock_surfaces import Law, plain_surface, steep_surface, surface_of
 
 TAU = 30.0 / 365.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pmkit.surface import option_delta, strike_from_delta
-from pmkit.surface.deltas import DeltaKind
+from pmkit.surface.readouts.deltas import DeltaKind
 
 ql = pytest.importorskip("QuantLib", reason="QuantLib is an oracle of the development environment")
 

@@ -10,8 +10,8 @@ import pytest
 
 from pmkit.core.random import stream
 from pmkit.surface import EssviBox, ForwardCurve, SliceQuotes, box_to_parameters
-from pmkit.surface.essvi import EssviSurface, essvi_w
-from pmkit.surface.essvi_fit import fit_essvi_surface
+from pmkit.surface.joint.essvi import EssviSurface, essvi_w
+from pmkit.surface.joint.essvi_fit import fit_essvi_surface
 
 ore = pytest.importorskip("ORE", reason="the wheel open-source-risk-engine is not installed")
 

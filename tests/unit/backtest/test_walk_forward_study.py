@@ -11,7 +11,7 @@ from scipy.stats import binom, kstest
 
 from pmkit.backtest import walk_forward
 from pmkit.core.random import stream
-from pmkit.estimation.recursion import simulate_paths
+from pmkit.estimation.univariate.recursion import simulate_paths
 from pmkit.market import PriceHistory
 
 # Daily vol of about 2 %, persistence 0.95, fat tails.

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pmkit.core.errors import ConventionError, DataGapError, HistoryEndsWarning, ParameterError, SchemaError
 from pmkit.core.random import stream
 from pmkit.estimation import VolatilityModel, ewma_covariance, fit_dynamic_copula
-from pmkit.estimation.correlation import CorrelationModel
+from pmkit.estimation.dynamic.correlation import CorrelationModel
 from pmkit.market import MarketSnapshot, PriceHistory
 from pmkit.risk import expected_shortfall
 from pmkit.scenarios import Factor, FactorResponse, factor_response, filtered_historical, joint_filtered

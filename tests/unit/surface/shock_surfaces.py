@@ -9,7 +9,7 @@ import pandas as pd
 
 from pmkit.market import ForwardQuote
 from pmkit.surface import EssviParameters, EssviSlice, EssviSurface, ForwardCurve, SliceQuotes
-from pmkit.surface.slice_fit import judge
+from pmkit.surface.slices.slice_fit import judge
 
 AS_OF = pd.Timestamp("2026-08-01T08:00Z")
 SPOT = 60_000.0

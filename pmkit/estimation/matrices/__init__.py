@@ -1,0 +1,1 @@
+"""Covariance and correlation matrices: shrinkage, ranks, repair, stress, worst case, bands, regimes."""

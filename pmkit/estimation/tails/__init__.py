@@ -1,0 +1,1 @@
+"""Tails and dependence: peaks over threshold, conditional EVT, copulas, vines."""

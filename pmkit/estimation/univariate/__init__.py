@@ -1,0 +1,1 @@
+"""One return series: fits through arch, the fast Newton refit, rolling estimation, forecasts."""

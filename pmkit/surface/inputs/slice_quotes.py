@@ -1,0 +1,154 @@
+"""The points a slice is fitted to: one option a strike, with error bars and the vols of bid and ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pmkit.core.errors import ParameterError
+from pmkit.core.status import Status
+from pmkit.core.types import FloatArray
+from pmkit.pricing import implied_vol
+from pmkit.surface.inputs.forwards import ForwardCurve
+from pmkit.surface.inputs.own_vols import OwnVols
+from pmkit.surface.slices.smile import SmileSlice
+
+__all__ = ["LeftOut", "SliceQuotes", "slice_quotes"]
+
+#: Expiries without a slice: status and reason.
+LeftOut = Mapping[pd.Timestamp, tuple[str, str]]
+
+#: Within this many standard deviations of the forward the tighter of call and put is taken.
+_NEAR_THE_MONEY = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceQuotes(SmileSlice):
+    """Points of one expiry with their error bars, and total variance of bid and ask.
+
+    Attributes
+    ----------
+    error : ndarray, shape (points,)
+        Half the spread in total variance, floored at a tenth of the median spread; positive.
+    w_bid, w_ask : ndarray, shape (points,)
+        0 where the bid is below the intrinsic value, infinite where the ask has no vol.
+    """
+
+    error: FloatArray
+    w_bid: FloatArray
+    w_ask: FloatArray
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("error", "w_bid", "w_ask"):
+            array = getattr(self, name)
+            if array.shape != self.k.shape:
+                raise ParameterError(
+                    f"{name} of shape {array.shape} at {self.expiry.date()}",
+                    f"shape {self.k.shape} like k",
+                    "give one number per point",
+                )
+            array.flags.writeable = False
+
+    def inside(self, w: npt.ArrayLike) -> FloatArray:
+        """Return True for every point whose total variance ``w`` lies between bid and ask."""
+        values = np.asarray(w, dtype=np.float64)
+        return np.asarray((self.w_bid <= values) & (values <= self.w_ask))
+
+    def take(self, chosen: npt.ArrayLike) -> SliceQuotes:
+        """Return the points of a mask or of indices, such as every second strike."""
+        index = np.asarray(chosen)
+        positions = np.flatnonzero(index) if index.dtype == np.bool_ else index
+        names = tuple(self.instruments[i] for i in positions) if self.instruments else ()
+        return replace(
+            self,
+            instruments=names,
+            k=self.k[positions],
+            w=self.w[positions],
+            error=self.error[positions],
+            w_bid=self.w_bid[positions],
+            w_ask=self.w_ask[positions],
+        )
+
+
+def slice_quotes(
+    vols: OwnVols, curve: ForwardCurve, least: int
+) -> tuple[tuple[SliceQuotes, ...], dict[pd.Timestamp, tuple[str, str]]]:
+    """Return the points of every expiry with at least ``least`` of them, and the others with the reason.
+
+    Out-of-the-money options, near the money the tighter of call and put; one option a strike. An expiry
+    without a forward is left out with the status that the curve gives it.
+    """
+    found, left_out = [], {}
+    for expiry, status in curve.status.items():
+        if expiry not in curve.quotes:
+            name = f"{curve.underlying} {expiry:%Y-%m-%d}"
+            reasons = [detail for what, _, detail in curve.ledger if what == name]
+            left_out[expiry] = (status, reasons[0] if reasons else "its expiry has no forward")
+    for expiry in curve.quotes:
+        here = vols.frame[vols.frame["expiry"] == expiry]
+        chosen = _chosen(here) if len(here) else here
+        if len(chosen) < least:
+            why = f"{len(chosen)} usable out-of-the-money options, {least} are needed"
+            left_out[expiry] = ("too_few_points", why)
+        else:
+            found.append(_points(expiry, chosen))
+    return tuple(found), left_out
+
+
+def _points(expiry: pd.Timestamp, chosen: pd.DataFrame) -> SliceQuotes:
+    tau = float(chosen["tau"].iloc[0])
+    error, bid, ask = _error_bars(chosen)
+    return SliceQuotes(
+        expiry=expiry,
+        tau=tau,
+        forward=float(chosen["forward"].iloc[0]),
+        k=chosen["k"].to_numpy(dtype=np.float64, copy=True),
+        w=(chosen["iv"] ** 2 * tau).to_numpy(dtype=np.float64, copy=True),
+        instruments=tuple(chosen["instrument"]),
+        error=error,
+        w_bid=bid,
+        w_ask=ask,
+    )
+
+
+def _chosen(vols: pd.DataFrame) -> pd.DataFrame:
+    """Return the out-of-the-money options of an expiry, near the money the tighter side, by strike."""
+    vols = vols.sort_values(["strike", "is_call"], kind="stable")
+    tau = float(vols["tau"].iloc[0])
+    outside = np.where(vols["is_call"], vols["k"] >= 0.0, vols["k"] <= 0.0)
+    nearest = vols.iloc[int(np.argmin(np.abs(vols["k"].to_numpy())))]
+    reach = _NEAR_THE_MONEY * float(nearest["iv"]) * np.sqrt(tau)
+    near = vols["k"].abs().to_numpy() <= reach
+    # vega of call and put agree, so the narrower spread is the narrower vol spread
+    order = np.where(near, vols["spread"], np.where(outside, 0.0, np.inf))
+    chosen = vols.assign(order=order, itm=~outside)[order < np.inf]
+    return chosen.sort_values(["strike", "order", "itm"], kind="stable").drop_duplicates("strike")
+
+
+def _error_bars(chosen: pd.DataFrame) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return error bars, bids and asks in total variance.
+
+    Premiums are shares of the discounted forward. The bar is half the spread over vega; a spread narrower
+    than a tenth of the median counts as that much. A bid below the intrinsic value is total variance 0, an
+    ask without a vol is infinite.
+    """
+    iv, tau, k = (chosen[c].to_numpy(dtype=np.float64) for c in ("iv", "tau", "k"))
+    spread, bid, ask = (chosen[c].to_numpy(dtype=np.float64) for c in ("spread", "bid", "ask"))
+    sd = iv * np.sqrt(tau)
+    d1 = -k / sd + 0.5 * sd
+    vega = np.exp(-0.5 * d1 * d1) / np.sqrt(2.0 * np.pi)
+    wide = spread[spread > 0.0]
+    floored = np.maximum(spread, 0.1 * float(np.median(wide)) if wide.size else 1.0)
+    ends = []
+    for price, missing in ((bid, 0.0), (ask, np.inf)):
+        vol, status = implied_vol(
+            price, chosen["forward"].to_numpy(), chosen["strike"].to_numpy(), tau,
+            is_call=chosen["is_call"].to_numpy(dtype=bool), return_status=True, settlement="inverse",
+        )  # fmt: skip
+        ends.append(np.where(status == Status.OK, vol**2 * tau, missing))
+    return sd * floored / np.maximum(vega, 1e-300), ends[0], ends[1]

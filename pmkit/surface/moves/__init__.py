@@ -1,0 +1,1 @@
+"""How surfaces move: dynamics of a spot move, shocks, headroom, projection, factors."""
