@@ -3,12 +3,23 @@
 from pmkit.backtest import es_tests, var_tests
 from pmkit.backtest.as_of import AsOfClock, AsOfView
 from pmkit.backtest.book import ConstantBook
+from pmkit.backtest.coverage import MarginCoverage, margin_coverage
 from pmkit.backtest.es_series import PitSeries, TailSeries
 from pmkit.backtest.es_wealth import EProcess
 from pmkit.backtest.forecasters import FitRecord, Forecast, ForecastModel
 from pmkit.backtest.hits import HitCounts, HitSeries
+from pmkit.backtest.impulse_response import ImpulseResponse, impulse_response
 from pmkit.backtest.legs import Leg
+from pmkit.backtest.many_accounts import ManyAccounts, many_accounts
 from pmkit.backtest.overlap import OffsetOutcomes
+from pmkit.backtest.overlap_law import OverlapCounts, overlap_counts, variance_inflation
+from pmkit.backtest.overlapping import overlapping_independence, overlapping_pof
+from pmkit.backtest.procyclicality import (
+    Procyclicality,
+    ProcyclicalityFrontier,
+    procyclicality,
+    procyclicality_frontier,
+)
 from pmkit.backtest.test_result import BacktestTest
 from pmkit.backtest.vol_moves import VolMoves
 from pmkit.backtest.vol_path import VolPath, simulate_vol_path
@@ -28,16 +39,31 @@ __all__ = [
     "ForecastModel",
     "HitCounts",
     "HitSeries",
+    "ImpulseResponse",
     "Leg",
+    "ManyAccounts",
+    "MarginCoverage",
     "OffsetOutcomes",
+    "OverlapCounts",
     "PitSeries",
+    "Procyclicality",
+    "ProcyclicalityFrontier",
     "TailSeries",
     "VolMoves",
     "VolPath",
     "VolScenarioRuns",
     "es_tests",
+    "impulse_response",
+    "many_accounts",
+    "margin_coverage",
+    "overlap_counts",
+    "overlapping_independence",
+    "overlapping_pof",
+    "procyclicality",
+    "procyclicality_frontier",
     "run_vol_scenarios",
     "simulate_vol_path",
     "var_tests",
+    "variance_inflation",
     "walk_forward",
 ]
