@@ -11,6 +11,8 @@ from pmkit.backtest.hits import HitCounts, HitSeries
 from pmkit.backtest.impulse_response import ImpulseResponse, impulse_response
 from pmkit.backtest.legs import Leg
 from pmkit.backtest.many_accounts import ManyAccounts, many_accounts
+from pmkit.backtest.model_sets import ModelSet, beats_benchmark, model_confidence_set
+from pmkit.backtest.murphy import MurphyDiagram, elementary_es_score, elementary_var_score, murphy
 from pmkit.backtest.overlap import OffsetOutcomes
 from pmkit.backtest.overlap_law import OverlapCounts, overlap_counts, variance_inflation
 from pmkit.backtest.overlapping import overlapping_independence, overlapping_pof
@@ -43,6 +45,8 @@ __all__ = [
     "Leg",
     "ManyAccounts",
     "MarginCoverage",
+    "ModelSet",
+    "MurphyDiagram",
     "OffsetOutcomes",
     "OverlapCounts",
     "PitSeries",
@@ -52,10 +56,15 @@ __all__ = [
     "VolMoves",
     "VolPath",
     "VolScenarioRuns",
+    "beats_benchmark",
+    "elementary_es_score",
+    "elementary_var_score",
     "es_tests",
     "impulse_response",
     "many_accounts",
     "margin_coverage",
+    "model_confidence_set",
+    "murphy",
     "overlap_counts",
     "overlapping_independence",
     "overlapping_pof",

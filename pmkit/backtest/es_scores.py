@@ -110,7 +110,7 @@ def _check(series: Any, name: str) -> None:
         )
 
 
-def _long_run_variance(values: FloatArray, lags: int) -> float:
+def long_run_variance(values: FloatArray, lags: int) -> float:
     """Return the variance of √n times the mean, by Newey and West's weights 1 - j/(lags + 1)."""
     n, centred = values.size, values - np.add.reduce(values) / values.size
     total = float(np.add.reduce(centred * centred)) / n
@@ -131,7 +131,7 @@ def _compare(
     decision: Decision = "not_evaluable"
     mean = float(np.add.reduce(difference)) / n
     scale = float(np.max(np.abs(difference)))
-    variance = _long_run_variance(difference, used) if n > used else math.nan
+    variance = long_run_variance(difference, used) if n > used else math.nan
     if n <= used or scale == 0.0 or not variance > (1e-14 * scale) ** 2:
         notes += ("Note: cannot be evaluated: the scores do not differ, or by too few days",)
     else:
