@@ -42,7 +42,7 @@ def test_differences_are_free_of_the_unit_of_money():
 
 
 @pytest.mark.parametrize("lags", [0, 1, 7])
-def testlong_run_variance_by_statsmodels(lags):
+def test_long_run_variance_by_statsmodels(lags):
     loss = np.random.default_rng(2).standard_normal(400)
     one, two = forecast(loss), forecast(loss, 1.2, 1.5)
     difference = fz0_score(one) - fz0_score(two)
