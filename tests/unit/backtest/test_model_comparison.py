@@ -63,7 +63,7 @@ def test_confidence_set_to_the_printed_digits(index_models: dict[str, TailSeries
     assert "p-value" in found.plot().get_xlabel()
 
 
-def test_the_benchmark_is_beaten_by_the_best_and_not_by_the_worst(
+def test_the_benchmark_is_beaten_by_the_best_alone(
     index_models: dict[str, TailSeries],
 ) -> None:
     others = {name: run for name, run in index_models.items() if name != "sd"}
