@@ -1,33 +1,33 @@
 """Does margin cover losses: walk-forwards with an as-of clock, hit series, tests of VaR models, overlap."""
 
 from pmkit.backtest import es_tests, var_tests
-from pmkit.backtest.as_of import AsOfClock, AsOfView
-from pmkit.backtest.book import ConstantBook
-from pmkit.backtest.coverage import MarginCoverage, margin_coverage
-from pmkit.backtest.es_series import PitSeries, TailSeries
-from pmkit.backtest.es_wealth import EProcess
-from pmkit.backtest.forecasters import FitRecord, Forecast, ForecastModel
-from pmkit.backtest.hits import HitCounts, HitSeries
-from pmkit.backtest.impulse_response import ImpulseResponse, impulse_response
-from pmkit.backtest.legs import Leg
-from pmkit.backtest.many_accounts import ManyAccounts, many_accounts
-from pmkit.backtest.model_sets import ModelSet, beats_benchmark, model_confidence_set
-from pmkit.backtest.murphy import MurphyDiagram, elementary_es_score, elementary_var_score, murphy
-from pmkit.backtest.overlap import OffsetOutcomes
-from pmkit.backtest.overlap_law import OverlapCounts, overlap_counts, variance_inflation
-from pmkit.backtest.overlapping import overlapping_independence, overlapping_pof
-from pmkit.backtest.procyclicality import (
+from pmkit.backtest.compare.model_sets import ModelSet, beats_benchmark, model_confidence_set
+from pmkit.backtest.compare.murphy import MurphyDiagram, elementary_es_score, elementary_var_score, murphy
+from pmkit.backtest.es.wealth import EProcess
+from pmkit.backtest.margins.coverage import MarginCoverage, margin_coverage
+from pmkit.backtest.margins.impulse_response import ImpulseResponse, impulse_response
+from pmkit.backtest.margins.many_accounts import ManyAccounts, many_accounts
+from pmkit.backtest.margins.overlap_law import OverlapCounts, overlap_counts, variance_inflation
+from pmkit.backtest.margins.overlapping import overlapping_independence, overlapping_pof
+from pmkit.backtest.margins.procyclicality import (
     Procyclicality,
     ProcyclicalityFrontier,
     procyclicality,
     procyclicality_frontier,
 )
-from pmkit.backtest.test_result import BacktestTest
-from pmkit.backtest.vol_moves import VolMoves
-from pmkit.backtest.vol_path import VolPath, simulate_vol_path
-from pmkit.backtest.vol_scenarios import VolScenarioRuns, run_vol_scenarios
-from pmkit.backtest.walk_forward import walk_forward
-from pmkit.backtest.walk_result import BacktestResult
+from pmkit.backtest.series.es_series import PitSeries, TailSeries
+from pmkit.backtest.series.hits import HitCounts, HitSeries
+from pmkit.backtest.series.overlap import OffsetOutcomes
+from pmkit.backtest.series.test_result import BacktestTest
+from pmkit.backtest.walk.as_of import AsOfClock, AsOfView
+from pmkit.backtest.walk.book import ConstantBook
+from pmkit.backtest.walk.forecasters import FitRecord, Forecast, ForecastModel
+from pmkit.backtest.walk.legs import Leg
+from pmkit.backtest.walk.vol_moves import VolMoves
+from pmkit.backtest.walk.vol_path import VolPath, simulate_vol_path
+from pmkit.backtest.walk.vol_scenarios import VolScenarioRuns, run_vol_scenarios
+from pmkit.backtest.walk.walk_forward import walk_forward
+from pmkit.backtest.walk.walk_result import BacktestResult
 
 __all__ = [
     "AsOfClock",

@@ -15,16 +15,16 @@ or from losses of the model itself; :func:`du_escanciano` and :func:`costanzino_
 
 from __future__ import annotations
 
-from pmkit.backtest.es_acerbi import acerbi_szekely, minimally_biased
-from pmkit.backtest.es_cumulative import costanzino_curran, du_escanciano
-from pmkit.backtest.es_memory import du_escanciano_conditional
-from pmkit.backtest.es_multinomial import multinomial
-from pmkit.backtest.es_process import average_e_processes, e_backtest, e_process
-from pmkit.backtest.es_residuals import mcneil_frey, nolde_ziegel
-from pmkit.backtest.es_scores import compare_forecasts, fz0_score, tick_score
-from pmkit.backtest.es_series import PitSeries, TailSeries
-from pmkit.backtest.es_violation_law import ViolationLaw
-from pmkit.backtest.es_wealth import EProcess
+from pmkit.backtest.compare.scores import compare_forecasts, fz0_score, tick_score
+from pmkit.backtest.es.acerbi import acerbi_szekely, minimally_biased
+from pmkit.backtest.es.cumulative import costanzino_curran, du_escanciano
+from pmkit.backtest.es.memory import du_escanciano_conditional
+from pmkit.backtest.es.multinomial import multinomial
+from pmkit.backtest.es.process import average_e_processes, e_backtest, e_process
+from pmkit.backtest.es.residuals import mcneil_frey, nolde_ziegel
+from pmkit.backtest.es.violation_law import ViolationLaw
+from pmkit.backtest.es.wealth import EProcess
+from pmkit.backtest.series.es_series import PitSeries, TailSeries
 
 __all__ = [
     "EProcess",

@@ -14,19 +14,19 @@ from typing import Any, Literal, overload
 import numpy.typing as npt
 from scipy.stats import beta, binom, binomtest, chi2, norm
 
-from pmkit.backtest.checks import check_alpha
-from pmkit.backtest.dynamic_logit import dynamic_logit
-from pmkit.backtest.dynamic_quantile import dynamic_quantile
-from pmkit.backtest.first_hit import kupiec_first_hit
-from pmkit.backtest.gmm import gmm_duration
-from pmkit.backtest.haas import haas, haas_mixed
-from pmkit.backtest.hits import HitSeries
-from pmkit.backtest.markov import christoffersen, christoffersen_independence
-from pmkit.backtest.overlap import OffsetOutcomes, collect, doubling_e_value
-from pmkit.backtest.pof import kupiec_non_rejection, pof_statistic
-from pmkit.backtest.samples import Sample, read_samples
-from pmkit.backtest.test_result import BacktestTest, Decision
-from pmkit.backtest.traffic_light import (
+from pmkit.backtest.series.checks import check_alpha
+from pmkit.backtest.series.hits import HitSeries
+from pmkit.backtest.series.overlap import OffsetOutcomes, collect, doubling_e_value
+from pmkit.backtest.series.samples import Sample, read_samples
+from pmkit.backtest.series.test_result import BacktestTest, Decision
+from pmkit.backtest.var.dynamic_logit import dynamic_logit
+from pmkit.backtest.var.dynamic_quantile import dynamic_quantile
+from pmkit.backtest.var.first_hit import kupiec_first_hit
+from pmkit.backtest.var.gmm import gmm_duration
+from pmkit.backtest.var.haas import haas, haas_mixed
+from pmkit.backtest.var.markov import christoffersen, christoffersen_independence
+from pmkit.backtest.var.pof import kupiec_non_rejection, pof_statistic
+from pmkit.backtest.var.traffic_light import (
     BaselOutcome,
     ZoneLimits,
     basel_multiplier,
@@ -35,7 +35,7 @@ from pmkit.backtest.traffic_light import (
     smallest_count,
     smallest_rejected,
 )
-from pmkit.backtest.weibull import weibull_duration
+from pmkit.backtest.var.weibull import weibull_duration
 from pmkit.core.errors import ParameterError
 
 __all__ = [

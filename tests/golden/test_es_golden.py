@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import chi2, norm
 from scipy.stats import t as student
 
-from pmkit.backtest.es_null import TailLaw
+from pmkit.backtest.es.null_law import TailLaw
 from pmkit.backtest.es_tests import (
     PitSeries,
     TailSeries,

@@ -1,0 +1,1 @@
+"""Models against each other: scores, Murphy diagrams, confidence sets."""

@@ -1,0 +1,1 @@
+"""Margin against what came: coverage, many accounts, overlap, procyclicality."""

@@ -1,0 +1,1 @@
+"""Tests of value at risk: number, timing and dependence of hits."""

@@ -1,0 +1,1 @@
+"""Walk-forwards: an as-of clock, books, forecasters, and what they leave behind."""
