@@ -19,6 +19,7 @@ from pmkit.backtest.series.hits import HitSeries
 from pmkit.backtest.series.overlap import OffsetOutcomes, collect, doubling_e_value
 from pmkit.backtest.series.samples import Sample, read_samples
 from pmkit.backtest.series.test_result import BacktestTest, Decision
+from pmkit.backtest.var.berkowitz import berkowitz
 from pmkit.backtest.var.dynamic_logit import dynamic_logit
 from pmkit.backtest.var.dynamic_quantile import dynamic_quantile
 from pmkit.backtest.var.first_hit import kupiec_first_hit
@@ -44,6 +45,7 @@ __all__ = [
     "basel_multiplier",
     "basel_zone",
     "basel_zone_limits",
+    "berkowitz",
     "binomial_exact",
     "christoffersen",
     "christoffersen_independence",
