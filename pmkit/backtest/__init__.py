@@ -4,6 +4,9 @@ from pmkit.backtest import es_tests, var_tests
 from pmkit.backtest.compare.model_sets import ModelSet, beats_benchmark, model_confidence_set
 from pmkit.backtest.compare.murphy import MurphyDiagram, elementary_es_score, elementary_var_score, murphy
 from pmkit.backtest.es.wealth import EProcess
+from pmkit.backtest.factors.joint_law import energy_score, factor_dependence
+from pmkit.backtest.factors.pnl_attribution import PnlAttribution, pnl_attribution
+from pmkit.backtest.factors.uniformity import factor_laws, uniformity
 from pmkit.backtest.margins.coverage import MarginCoverage, margin_coverage
 from pmkit.backtest.margins.impulse_response import ImpulseResponse, impulse_response
 from pmkit.backtest.margins.many_accounts import ManyAccounts, many_accounts
@@ -50,6 +53,7 @@ __all__ = [
     "OffsetOutcomes",
     "OverlapCounts",
     "PitSeries",
+    "PnlAttribution",
     "Procyclicality",
     "ProcyclicalityFrontier",
     "TailSeries",
@@ -59,7 +63,10 @@ __all__ = [
     "beats_benchmark",
     "elementary_es_score",
     "elementary_var_score",
+    "energy_score",
     "es_tests",
+    "factor_dependence",
+    "factor_laws",
     "impulse_response",
     "many_accounts",
     "margin_coverage",
@@ -68,10 +75,12 @@ __all__ = [
     "overlap_counts",
     "overlapping_independence",
     "overlapping_pof",
+    "pnl_attribution",
     "procyclicality",
     "procyclicality_frontier",
     "run_vol_scenarios",
     "simulate_vol_path",
+    "uniformity",
     "var_tests",
     "variance_inflation",
     "walk_forward",
