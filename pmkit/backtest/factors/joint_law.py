@@ -136,8 +136,9 @@ def factor_dependence(
 
     Notes
     -----
-    z is the normal score of the rank of the outcome among the draws, so that margins drop out; d_t = z_i z_j
-    less the mean over the draws of the same product, t = d̄/√(v/n) with the long-run variance of Newey and West.
+    z is the normal score of the rank of the outcome among the draws, so that margins drop out; d_t = z_i
+    z_j less the mean over the draws of the same product, t = d̄/√(v/n) with the long-run variance of Newey and
+    West.
 
     References
     ----------

@@ -38,7 +38,8 @@ def _ks(ordered: FloatArray) -> FloatArray:
     n = ordered.shape[1]
     step = np.arange(1, n + 1) / n
     above, below = (step - ordered).max(axis=1), (ordered - step + 1.0 / n).max(axis=1)
-    return np.maximum(above, below)
+    gap: FloatArray = np.maximum(above, below)
+    return gap
 
 
 def _cvm(ordered: FloatArray) -> FloatArray:
