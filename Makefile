@@ -11,7 +11,7 @@ export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help margin test test-slow readme lint format types contract notebooks book book-check lab data-verify bench warmup lock check clean
+.PHONY: help margin test test-slow readme lint format types contract notebooks book book-check lab app data-verify bench warmup lock check clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,9 @@ margin: .venv/.run-stamp  ## margin the example account under four rules, write 
 lab: .venv/.dev-stamp  ## open JupyterLab on the notebooks
 	$(BIN)/python -m jupyterlab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_FLAGS)
 
+app: .venv/.dev-stamp  ## serve the what-if margin explorer to a browser, read-only
+	JUPYTER_PATH=notebooks/app $(BIN)/python -m voila notebooks/margin_explorer_widgets.ipynb --template=offline --Voila.ip=127.0.0.1 $(APP_FLAGS)
+
 data-verify: .venv/.run-stamp  ## compare the shipped data files with their checksums
 	$(BIN)/pmkit data verify
 
@@ -33,8 +36,8 @@ warmup: .venv/.run-stamp  ## compile the numeric kernels once, so that the first
 readme: .venv/.run-stamp  ## write the example's table and picture into README.md and docs/
 	$(BIN)/python docs/update_readme.py
 
-bench: .venv-bench/.stamp  ## run the benchmarks, ratios to peers in the same process
-	@set -e; for workload in benchmarks/bench_*.py; do echo "== $$workload"; .venv-bench/bin/python "$$workload"; done
+bench: .venv-bench/.stamp  ## run the benchmarks (BENCH=revalue for one), write benchmarks/results.md
+	@.venv-bench/bin/python benchmarks/run_all.py $(BENCH)
 
 # ---------------------------------------------------------------- for developers
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from timing import record, vector_width
 
 from pmkit.core.random import stream
 from pmkit.estimation import fit_correlation
@@ -26,16 +27,6 @@ from pmkit.estimation.univariate.recursion import filter_variance
 from pmkit.estimation.univariate.refit import refit_windows
 
 ROWS, A, B = 2500, 0.03, 0.95
-
-
-def vector_width() -> str:
-    """Return the widest vector registers of this processor, as far as the system tells."""
-    try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as info:
-            flags = next((line for line in info if line.startswith("flags")), "").split()
-    except OSError:
-        return "unknown"
-    return "512 bit (AVX-512)" if "avx512f" in flags else "256 bit (AVX2)" if "avx2" in flags else "128 bit"
 
 
 def simulated_returns(n: int) -> np.ndarray:
@@ -134,6 +125,10 @@ def main() -> None:
                 spent, found = seconds(lambda r=returns, w=method, s=lean: peer_multigarch(r, w, s), tries)
                 kept = "low_memory" if lean else "default"
                 line(f"multigarch {method}, {kept}", spent, found, base)
+                goal = 4.0 if likelihood == "full" else 15.0
+                if method != "cl" and (likelihood == "full" or n > 25):
+                    what = f"DCC {likelihood}, {n} assets"
+                    record("W5", what, 1e3 * base, f"multigarch {method}", 1e3 * spent, "ms", goal)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,13 @@ from __future__ import annotations
 import importlib.util
 import math
 import sys
-import time
 import warnings
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 from arch.data import sp500
-from bench_implied_vol import vector_width
+from timing import interleaved, record, vector_width
 
 from pmkit.core.random import stream
 from pmkit.estimation import rolling_volatility
@@ -28,18 +27,9 @@ from pmkit.estimation.univariate.refit import refit_windows
 
 KINDS = [("garch", "normal"), ("garch", "t"), ("gjr", "normal"), ("gjr", "t")]
 WINDOW = 1000
-
-
-def interleaved(functions: dict[str, Callable[[], object]], repeats: dict[str, int]) -> dict[str, float]:
-    """Return the median processor seconds of each function, called in turns."""
-    times: dict[str, list[float]] = {name: [] for name in functions}
-    for turn in range(max(repeats.values())):
-        for name, function in functions.items():
-            if turn < repeats[name]:
-                start = time.process_time()  # other programs on the machine do not count
-                function()
-                times[name].append(time.process_time() - start)
-    return {name: float(np.median(found)) for name, found in times.items()}
+# ratios to be reached: GARCH, GJR
+PEER_GOALS = {"scivol": (4.0, 4.0), "arch": (30.0, 20.0)}
+ROLLING_GOALS = {"scivol": (20.0, 15.0), "arch": (100.0, 60.0)}
 
 
 def scivol_spec(model: str, dist: str):
@@ -72,8 +62,6 @@ def single(model: str, dist: str, y: np.ndarray) -> None:
     }
     if spec is not None:
         functions["scivol"] = lambda: spec.fit(SCALE * y, show_progress=False)
-    for function in functions.values():
-        function()
     took = interleaved(functions, {"pmkit": 41, "arch": 9, "scivol": 15})
     own = fit_newton(y, model, dist, "zero", start)
     gap = own.loglik - fit_arch(y, model, dist, "zero", start).loglikelihood - y.size * math.log(SCALE)
@@ -82,6 +70,10 @@ def single(model: str, dist: str, y: np.ndarray) -> None:
         if peer in took:
             text += f" | {peer} {took[peer] * 1e3:7.2f} ms {took[peer] / took['pmkit']:6.1f}x"
     print(f"{text} | log-likelihood above arch {gap:+.1e}")
+    own_ms = 1e3 * took["pmkit"]
+    for peer, goals in PEER_GOALS.items():
+        if peer in took:
+            record("W4", f"{model}-{dist} fit", own_ms, peer, 1e3 * took[peer], "ms", goals[model == "gjr"])
 
 
 def rolling(model: str, dist: str, y: np.ndarray, windows: int) -> None:
@@ -119,8 +111,6 @@ def rolling(model: str, dist: str, y: np.ndarray, windows: int) -> None:
     if spec is not None:
         head = SCALE * y[: WINDOW + few - 1]
         functions["scivol"] = lambda: spec.fit_rolling(head, window=WINDOW, step=1, n_jobs=1)
-    for function in functions.values():
-        function()
     took = interleaved(functions, {"pmkit": 9, "with log": 3, "arch": 3, "scivol": 3})
     each = {
         name: seconds / (windows if name in ("pmkit", "with log") else few) for name, seconds in took.items()
@@ -132,6 +122,10 @@ def rolling(model: str, dist: str, y: np.ndarray, windows: int) -> None:
         if peer in each:
             text += f" | {peer} {each[peer] * 1e6:7.0f} us {each[peer] / each['pmkit']:6.1f}x"
     print(f"{text} | least log-likelihood above arch {gap:+.1e}")
+    for peer, goals in ROLLING_GOALS.items():
+        if peer in each:
+            own_us, what = 1e6 * each["pmkit"], f"{model}-{dist} rolling refit"
+            record("W4", what, own_us, peer, 1e6 * each[peer], "us/window", goals[model == "gjr"])
 
 
 def main() -> None:

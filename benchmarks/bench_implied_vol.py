@@ -7,34 +7,14 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-import time
 from collections.abc import Callable
 
 import numpy as np
 from scipy.special import ndtr
+from timing import interleaved, record, vector_width
 
 import pmkit.pricing as pricing
 from pmkit.core.random import stream
-
-
-def vector_width() -> str:
-    """Return the widest vector registers of this processor, as far as the system tells."""
-    try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as info:
-            flags = next((line for line in info if line.startswith("flags")), "").split()
-    except OSError:
-        return "unknown"
-    return "512 bit (AVX-512)" if "avx512f" in flags else "256 bit (AVX2)" if "avx2" in flags else "128 bit"
-
-
-def nanoseconds(function: Callable[[], object], quotes: int, repeats: int) -> float:
-    """Return the median time of a call, divided by the number of quotes."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times)) / quotes * 1e9
 
 
 def quotes_of(count: int) -> tuple[np.ndarray, ...]:
@@ -77,22 +57,25 @@ def main() -> None:
         return pricing.implied_vol(price, forward, strike, tau, is_call=call)
 
     ours()
-    base = nanoseconds(ours, count, 9)
+    base = 1e9 * interleaved({"ours": ours}, 9)["ours"] / count
     error = np.abs(ours() / iv - 1.0)
     print(f"{'pmkit':28s} {base:9.1f} ns   round trip: median {np.median(error):.1e}, max {error.max():.1e}")
 
-    def report(name: str, function: Callable[[], np.ndarray], size: int = count) -> None:
-        function()
-        spent = nanoseconds(function, size, 3)
+    def report(name: str, function: Callable[[], np.ndarray], size: int = count, goal: float = 0.0) -> None:
+        took = interleaved({"ours": ours, "peer": function}, {"ours": 5, "peer": 3})
+        spent, own = 1e9 * took["peer"] / size, 1e9 * took["ours"] / count
         wrong = np.abs(np.asarray(function()) / iv[:size] - 1.0)
         good = wrong < 0.01
         print(
             f"{name:28s} {spent:9.1f} ns   round trip: median {np.median(wrong):.1e}, "
             f"max {wrong[good].max():.1e}, {np.count_nonzero(~good)} off by 1 % or missing"
-            f"   ratio {spent / base:6.1f}"
+            f"   ratio {spent / own:6.1f}"
         )
+        if goal:
+            record("W1", "implied vol", own, name, spent, "ns/quote", goal)
 
-    report("numpy + ndtr, 8 Newton steps", lambda: newton_numpy(price, forward, strike, tau, call))
+    newton = "numpy + ndtr, 8 Newton steps"
+    report(newton, lambda: newton_numpy(price, forward, strike, tau, call), goal=15.0)
     if importlib.util.find_spec("lbriv"):
         import lbriv
 
@@ -105,7 +88,7 @@ def main() -> None:
                 )
             return total / np.sqrt(tau)
 
-        report("lbriv (Cython)", cython_rational)
+        report("lbriv (Cython)", cython_rational, goal=15.0)
     if importlib.util.find_spec("iv_engine"):
         import iv_engine
 

@@ -1,78 +1,85 @@
-"""Full revaluation: nanoseconds a value against numpy with scipy's ndtr in the same process, one thread.
+"""W2, full revaluation: nanoseconds a value against numpy with scipy's ndtr in the same process, one thread.
 
-Run it with ``python benchmarks/bench_revalue.py [options] [scenarios]``.
+Run it with ``python benchmarks/bench_revalue.py [options] [scenarios]``. Scenarios are simulated.
 """
 
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable
 
 import numpy as np
-from bench_implied_vol import vector_width
 from scipy.special import ndtr
+from timing import interleaved, record, vector_width
 
 import pmkit.pricing as pricing
 from pmkit.core.random import stream
 
 
-def numpy_row(forward, iv, strike, tau, is_call, out):
-    """One option over all scenarios in numpy, temporaries reused by the allocator."""
-    s = iv * np.sqrt(tau)
-    d1 = np.log(forward / strike) / s + 0.5 * s
+def numpy_row(log_forward, forward, total, strike, is_call, out):
+    """One option over all scenarios in numpy; the logarithms of the forwards are shared by all options."""
+    d1 = (log_forward - np.log(strike)) / total + 0.5 * total
     if is_call:
-        np.subtract(forward * ndtr(d1), strike * ndtr(d1 - s), out=out)
+        np.subtract(forward * ndtr(d1), strike * ndtr(d1 - total), out=out)
     else:
-        np.subtract(strike * ndtr(s - d1), forward * ndtr(-d1), out=out)
-
-
-def best(function: Callable[[], object], repeats: int) -> float:
-    """Return the median seconds of a call."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
+        np.subtract(strike * ndtr(total - d1), forward * ndtr(-d1), out=out)
 
 
 def main() -> None:
-    options = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    options = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     scenarios = int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
     rng = stream(1, "bench-reval")
-    strikes, taus = (
-        rng.uniform(50.0, 200.0, options),
-        np.exp(rng.uniform(np.log(2 / 365), np.log(2.0), options)),
-    )
+    strikes = rng.uniform(50.0, 200.0, options)
+    taus = np.exp(rng.uniform(np.log(2 / 365), np.log(2.0), options))
     vols, calls = rng.uniform(0.1, 0.9, options), rng.random(options) < 0.5
     quantity = rng.normal(0.0, 10.0, options)
     forward = 100.0 * np.exp(0.03 * rng.standard_t(4, scenarios))
-    factor = np.exp(0.2 * rng.standard_normal(scenarios))
-    matrix, other, row = np.empty((options, scenarios)), np.empty((options, scenarios)), np.empty(scenarios)
+    level = np.exp(0.2 * rng.standard_normal(scenarios))
+    matrix, other = np.empty((options, scenarios)), np.empty((options, scenarios))
+    single = np.empty((options, scenarios), dtype=np.float32)
+    row = np.empty(scenarios)
+    few = min(options, 200)  # the peer's time per value does not depend on how many options there are
 
-    def ours() -> None:
-        for i in range(options):
-            np.multiply(factor, vols[i], out=row)
-            pricing.option_values(forward, row, strikes[i], taus[i], bool(calls[i]), False, out=matrix[i])
+    def ours(of_single: bool = False) -> None:
+        pricing.option_matrix(
+            forward, vols, strikes, taus, calls, False, level=level, single=of_single,
+            out=single if of_single else matrix,
+        )  # fmt: skip
+
+    def one_by_one() -> None:
+        logs = pricing.forward_logs(forward)
+        for i in range(few):
+            np.multiply(level, vols[i], out=row)
+            pricing.option_values(
+                forward, row, strikes[i], taus[i], bool(calls[i]), False, out=matrix[i], log_forward=logs
+            )
 
     def peer() -> None:
-        for i in range(options):
-            numpy_row(forward, factor * vols[i], strikes[i], taus[i], calls[i], other[i])
+        logs = np.log(forward)
+        for i in range(few):
+            numpy_row(logs, forward, level * (vols[i] * np.sqrt(taus[i])), strikes[i], calls[i], other[i])
 
-    ours()
-    peer()
-    count = options * scenarios
-    fast, plain = best(ours, 7) / count * 1e9, best(peer, 3) / count * 1e9
+    took = interleaved(
+        {"double": ours, "single": lambda: ours(True), "one by one": one_by_one, "numpy": peer},
+        {"double": 9, "single": 9, "one by one": 9, "numpy": 5},
+    )
+    per = {"double": options, "single": options, "one by one": few, "numpy": few}
+    each = {name: seconds / (per[name] * scenarios) * 1e9 for name, seconds in took.items()}
     print(f"{options} options x {scenarios} scenarios, vector width {vector_width()}, one thread")
-    print(f"{'pmkit option_values':28s} {fast:8.2f} ns a value")
-    print(f"{'numpy + ndtr, row by row':28s} {plain:8.2f} ns a value   ratio {plain / fast:5.1f}")
-    print(f"largest difference {np.max(np.abs(matrix - other) / forward):.1e} of the forward")
-
-    fast = best(lambda: pricing.combine(matrix, quantity), 9) / count * 1e9
-    plain = best(lambda: quantity @ matrix, 9) / count * 1e9
-    print(f"{'pmkit combine':28s} {fast:8.3f} ns a term (fixed order)")
-    print(f"{'numpy matrix product':28s} {plain:8.3f} ns a term (any order, its own threads)")
+    peer_name = "numpy + ndtr, row by row"
+    record("W2", "full revaluation, matrix, float64", each["double"], peer_name, each["numpy"], "ns/value", 7)
+    record(
+        "W2", "full revaluation, matrix, float32", each["single"], peer_name, each["numpy"], "ns/value", 14
+    )
+    record("W2", "one option a call, float64", each["one by one"], peer_name, each["numpy"], "ns/value", 5)
+    print("the goal of float32 is double that of float64, against the same peer: JAX is not among the peers")
+    ours()
+    print(f"largest difference {np.max(np.abs(matrix[:few] - other[:few]) / forward):.1e} of the forward, "
+          f"float32 {np.max(np.abs(single - matrix) / forward):.1e}")  # fmt: skip
+    took = interleaved(
+        {"ours": lambda: pricing.combine(matrix, quantity), "blas": lambda: quantity @ matrix}, 9
+    )
+    each = {name: seconds / matrix.size * 1e9 for name, seconds in took.items()}
+    print(f"sum of rows in fixed order {each['ours']:.3f} ns a term, numpy product {each['blas']:.3f} ns")
 
 
 if __name__ == "__main__":

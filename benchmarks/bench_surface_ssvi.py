@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import time
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import least_squares, minimize
+from timing import median_time, record
 
 from pmkit.core.random import stream
 from pmkit.surface import SliceQuotes, fit_essvi, fit_ssvi, psi_max
@@ -42,16 +41,6 @@ def noisy_surface(seed: int) -> list[SliceQuotes]:
             )
         )  # fmt: skip
     return found
-
-
-def median_time(function: Callable[[], object], repeats: int) -> float:
-    """Return the median processor seconds of a call, which other processes do not lengthen."""
-    times = []
-    for _ in range(repeats):
-        start = time.thread_time()
-        function()
-        times.append(time.thread_time() - start)
-    return float(np.median(times))
 
 
 def by_kernel(points: QuotePoints) -> float:
@@ -146,6 +135,10 @@ def main() -> None:
         rows.append((name, median_time(lambda: by_ssvi_surface(surfaces[0]), 3)))
     for name, seconds in rows:
         print(f"{name:<34}{1e6 * seconds:>12.1f} us{seconds / kernel:>9.1f}x{seconds / whole:>9.1f}x")
+
+    theirs = 1e6 * min(seconds for name, seconds in rows if name.startswith("scipy"))
+    what = f"SSVI surface, {EXPIRIES} x {STRIKES}"
+    record("W7", what, 1e6 * kernel, "scipy least_squares", theirs, "us", 20)
 
     print("eSSVI, arbitrage excluded, same surfaces")
     fits = [fit_essvi(one) for one in surfaces]

@@ -10,11 +10,11 @@ from __future__ import annotations
 import importlib.util
 import math
 import sys
-import time
 from collections.abc import Callable
 
 import numpy as np
 from scipy.optimize import least_squares, minimize
+from timing import median_time, record
 
 from pmkit.core.random import stream
 from pmkit.surface import RawSvi, fit_svi, fit_svi_many
@@ -47,16 +47,6 @@ def rmse(k: np.ndarray, w: np.ndarray, parameters: np.ndarray) -> np.ndarray:
     a, b, rho, m, sigma = (column[:, None] for column in parameters.T)
     fitted = a + b * (rho * (k - m) + np.hypot(k - m, sigma))
     return np.sqrt(np.mean((fitted - w) ** 2, axis=1))
-
-
-def median_time(function: Callable[[], object], repeats: int) -> float:
-    """Return the median seconds of a call."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
 
 
 def by_least_squares(k: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -101,7 +91,11 @@ def main() -> None:
     print(f"{'pmkit fit_svi_many':38s} {1e6 * base:9.2f} us   median RMSE {np.median(best):.3e}, {status}")
 
     def report(
-        name: str, one: Callable[[np.ndarray, np.ndarray], np.ndarray], size: int, repeats: int
+        name: str,
+        one: Callable[[np.ndarray, np.ndarray], np.ndarray],
+        size: int,
+        repeats: int,
+        goal: float = 0.0,
     ) -> None:
         rows = range(min(size, count))
         found = np.array([one(k[i], w[i]) for i in rows])
@@ -114,6 +108,8 @@ def main() -> None:
             f"{ratio.min():.7f}, median {np.median(ratio):.7f}, largest {ratio.max():.7f}"
             f"   time ratio {spent / base:7.1f}"
         )
+        if goal:
+            record("W7", f"SVI slice, {STRIKES} strikes", 1e6 * base, name, 1e6 * spent, "us", goal)
 
     def single(x: np.ndarray, v: np.ndarray) -> np.ndarray:
         svi = fit_svi(x, v).svi
@@ -127,8 +123,8 @@ def main() -> None:
             found = quantkit.svi_fit(x, v)
             return np.array([found[name] for name in ("a", "b", "rho", "m", "sigma")])
 
-        report("quantkit-rs svi_fit (Rust)", rust, count, 5)
-    report("SciPy least_squares", by_least_squares, 50, 3)
+        report("quantkit-rs svi_fit (Rust)", rust, count, 5, 20.0)
+    report("SciPy least_squares", by_least_squares, 50, 3, 20.0)
     report("NumPy quasi-explicit, Nelder-Mead", by_quasi_explicit, 50, 3)
     if importlib.util.find_spec("QuantLib"):
         import QuantLib

@@ -26,11 +26,15 @@ from pmkit.backtest.walk.as_of import AsOfClock, AsOfView
 from pmkit.backtest.walk.book import ConstantBook
 from pmkit.backtest.walk.forecasters import FitRecord, Forecast, ForecastModel
 from pmkit.backtest.walk.legs import Leg
+from pmkit.backtest.walk.rolled_book import RolledBook
+from pmkit.backtest.walk.sensitivity import WalkSensitivity, walk_sensitivity
 from pmkit.backtest.walk.vol_moves import VolMoves
 from pmkit.backtest.walk.vol_path import VolPath, simulate_vol_path
 from pmkit.backtest.walk.vol_scenarios import VolScenarioRuns, run_vol_scenarios
 from pmkit.backtest.walk.walk_forward import walk_forward
+from pmkit.backtest.walk.walk_many import walk_many
 from pmkit.backtest.walk.walk_result import BacktestResult
+from pmkit.backtest.walk.walk_store import load_walks, save_walks
 
 __all__ = [
     "AsOfClock",
@@ -56,10 +60,12 @@ __all__ = [
     "PnlAttribution",
     "Procyclicality",
     "ProcyclicalityFrontier",
+    "RolledBook",
     "TailSeries",
     "VolMoves",
     "VolPath",
     "VolScenarioRuns",
+    "WalkSensitivity",
     "beats_benchmark",
     "elementary_es_score",
     "elementary_var_score",
@@ -68,6 +74,7 @@ __all__ = [
     "factor_dependence",
     "factor_laws",
     "impulse_response",
+    "load_walks",
     "many_accounts",
     "margin_coverage",
     "model_confidence_set",
@@ -79,9 +86,12 @@ __all__ = [
     "procyclicality",
     "procyclicality_frontier",
     "run_vol_scenarios",
+    "save_walks",
     "simulate_vol_path",
     "uniformity",
     "var_tests",
     "variance_inflation",
     "walk_forward",
+    "walk_many",
+    "walk_sensitivity",
 ]

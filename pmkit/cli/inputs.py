@@ -167,6 +167,7 @@ def build_rules(
 def compile_everything() -> float:
     """Run one small margin so that every kernel is compiled and cached, and return the seconds it took."""
     from pmkit.estimation import warmup_correlation, warmup_volatility
+    from pmkit.risk import warmup_accounts
     from pmkit.scenarios import warmup_joint
     from pmkit.surface import warmup_slices
 
@@ -176,6 +177,7 @@ def compile_everything() -> float:
     warmup_volatility()
     warmup_correlation()
     warmup_joint()
+    warmup_accounts()
     account, market = open_account("account-covered-call"), open_snapshot([EXAMPLE_SNAPSHOT])
     compare(account, market, rules=[rule("es-fhs", n_paths=2_000)])
     return time.perf_counter() - begin

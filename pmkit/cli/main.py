@@ -12,6 +12,7 @@ import pmkit as pm
 from pmkit.cli.conform import conform
 from pmkit.cli.guard import guarded, say
 from pmkit.cli.surface import surface
+from pmkit.cli.validate import validate
 
 if TYPE_CHECKING:
     from pmkit.margin import Account, Comparison
@@ -33,6 +34,7 @@ data_app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.command()(surface)
 app.command()(conform)
+app.command()(validate)
 
 
 class Stale(StrEnum):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["surface"]
 
-DEFAULT_MODELS = ("essvi", "svi", "pchip")
+DEFAULT_MODELS = ("essvi-spline", "essvi", "svi", "pchip")
 
 
 def surface(
@@ -31,7 +31,9 @@ def surface(
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", metavar="NAME", help="Repeat for several; essvi, svi and pchip by default."),
+        typer.Option(
+            "--model", metavar="NAME", help="Repeat for several; essvi-spline, essvi, svi, pchip by default."
+        ),
     ] = None,
     underlying: Annotated[
         str | None, typer.Option("--underlying", metavar="NAME", help="Such as BTC; a panel needs it.")

@@ -7,6 +7,8 @@ Misuse raises a :class:`PmkitError`. A number that is usable although an assumpt
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 __all__ = [
     "ArbitrageError",
     "ConventionError",
@@ -28,6 +30,7 @@ __all__ = [
     "SuspectPriceWarning",
     "ThinTailError",
     "ThinTailWarning",
+    "WorkerLostWarning",
 ]
 
 
@@ -69,6 +72,23 @@ class PmkitError(Exception):
         place += [f"column {column!r}"] if column is not None else []
         where = f"{', '.join(place)}: " if place else ""
         super().__init__(f"{where}{found}; expected {expected}; remedy: {remedy}")
+
+    def __reduce__(self) -> tuple[Callable[..., PmkitError], tuple[object, ...]]:
+        parts = (self.found, self.expected, self.remedy, self.file, self.row, self.column)
+        return _rebuilt, (type(self), *parts)
+
+
+def _rebuilt(
+    kind: type[PmkitError],
+    found: str,
+    expected: str,
+    remedy: str,
+    file: str | None,
+    row: int | None,
+    column: str | None,
+) -> PmkitError:
+    """Return an error that came out of a worker process as it was raised there."""
+    return kind(found, expected, remedy, file=file, row=row, column=column)
 
 
 class SchemaError(PmkitError, ValueError):
@@ -145,3 +165,7 @@ class SuspectPriceWarning(PmkitWarning):
 
 class SmallSampleWarning(PmkitWarning):
     """A test statistic is far from its limit distribution at this sample size."""
+
+
+class WorkerLostWarning(PmkitWarning):
+    """A worker of a cluster died, and what it was computing was computed again elsewhere."""

@@ -11,6 +11,9 @@ from pmkit.core.errors import DataGapError, ParameterError, SchemaError
 
 __all__ = ["checked_returns"]
 
+#: returns that differ by less than this share of their size differ by rounding
+_ROUNDING = 1e-12
+
 
 def checked_returns(returns: Any, *, fewest: int) -> pd.Series:
     """Return ``returns`` as a float64 Series after checking index, numbers, units and length.
@@ -43,6 +46,8 @@ def checked_returns(returns: Any, *, fewest: int) -> pd.Series:
             "choose one column, for example history.returns()['BTC']",
         )
     try:
+        if returns.dtype.kind in "bcmM":  # conversion of these would succeed, or drop a part
+            raise TypeError
         values = returns.to_numpy(dtype=np.float64)
     except (TypeError, ValueError):
         raise SchemaError(
@@ -69,7 +74,7 @@ def checked_returns(returns: Any, *, fewest: int) -> pd.Series:
             "strictly ascending dates",
             "sort by date and remove repeated rows",
         )
-    if len(values) > 1 and float(np.ptp(values)) == 0.0:
+    if len(values) > 1 and float(np.ptp(values)) <= _ROUNDING * float(np.abs(values).max()):
         raise ParameterError(
             f"all {len(values)} returns{name} equal {values[0]:g}",
             "returns that vary",

@@ -1,31 +1,140 @@
 """What must be held: accounts, dated rules, one shape of result, and rules compared on one basis."""
 
 from pmkit.margin.account import Account
+from pmkit.margin.account_funding import (
+    averaged_premium,
+    clamped_funding_rate,
+    damped_funding_rate,
+    funding_payment,
+    hourly_funding_rate,
+    impact_notional,
+    premium_index,
+)
+from pmkit.margin.account_marks import basis_mark, capped_index, fair_price, median_mark, smoothed_basis
+from pmkit.margin.addons import (
+    AssembledRule,
+    BasisRisk,
+    CollateralWrongWay,
+    Concentration,
+    Counterparty,
+    DiversificationCap,
+    Part,
+    PartCharge,
+    PartEffects,
+    PartInput,
+    SpreadCost,
+    VolumeDays,
+    with_parts,
+)
+from pmkit.margin.apc import (
+    ApcPath,
+    ApcTool,
+    Buffer,
+    LongWindowFloor,
+    MarginInputs,
+    SpeedLimit,
+    StressWeight,
+    apply_apc,
+)
+from pmkit.margin.brackets import Brackets
+from pmkit.margin.collateral import (
+    CollateralValue,
+    DynamicHaircut,
+    WrongWay,
+    borrow_interest,
+    collateral_terms,
+    collateral_value,
+    dynamic_haircut,
+    dynamic_haircuts,
+    eligible_collateral,
+    kinked_borrow_rate,
+    pooled_equity,
+    tiered_haircut,
+    wrong_way,
+)
 from pmkit.margin.compare import Comparison, compare
 from pmkit.margin.conform import Conformance, conform
 from pmkit.margin.feeds import CollateralFeed, ExpiryFeed, Feeds, UnderlyingFeed
+from pmkit.margin.greek_charges import GreekCharges, exposures, greek_charges
+from pmkit.margin.modes import Modes, gross_notional, margin_modes
 from pmkit.margin.parameters import list_parameter_sets
 from pmkit.margin.result import MarginResult
 from pmkit.margin.rule import rule, rules
 from pmkit.margin.shock_margin import ShockMargin, shock_margin
 from pmkit.margin.what_if import WhatIf, what_if
+from pmkit.margin.what_if_many import WhatIfMany, what_if_many
 
 __all__ = [
     "Account",
+    "ApcPath",
+    "ApcTool",
+    "AssembledRule",
+    "BasisRisk",
+    "Brackets",
+    "Buffer",
     "CollateralFeed",
+    "CollateralValue",
+    "CollateralWrongWay",
     "Comparison",
+    "Concentration",
     "Conformance",
+    "Counterparty",
+    "DiversificationCap",
+    "DynamicHaircut",
     "ExpiryFeed",
     "Feeds",
+    "GreekCharges",
+    "LongWindowFloor",
+    "MarginInputs",
     "MarginResult",
+    "Modes",
+    "Part",
+    "PartCharge",
+    "PartEffects",
+    "PartInput",
     "ShockMargin",
+    "SpeedLimit",
+    "SpreadCost",
+    "StressWeight",
     "UnderlyingFeed",
+    "VolumeDays",
     "WhatIf",
+    "WhatIfMany",
+    "WrongWay",
+    "apply_apc",
+    "averaged_premium",
+    "basis_mark",
+    "borrow_interest",
+    "capped_index",
+    "clamped_funding_rate",
+    "collateral_terms",
+    "collateral_value",
     "compare",
     "conform",
+    "damped_funding_rate",
+    "dynamic_haircut",
+    "dynamic_haircuts",
+    "eligible_collateral",
+    "exposures",
+    "fair_price",
+    "funding_payment",
+    "greek_charges",
+    "gross_notional",
+    "hourly_funding_rate",
+    "impact_notional",
+    "kinked_borrow_rate",
     "list_parameter_sets",
+    "margin_modes",
+    "median_mark",
+    "pooled_equity",
+    "premium_index",
     "rule",
     "rules",
     "shock_margin",
+    "smoothed_basis",
+    "tiered_haircut",
     "what_if",
+    "what_if_many",
+    "with_parts",
+    "wrong_way",
 ]

@@ -12,16 +12,13 @@ import pandas as pd
 
 from pmkit.core.errors import ConventionError, LookAheadError, SchemaError
 from pmkit.core.result import Result
-from pmkit.instruments.contracts import Future, Instrument, Option, Perpetual
+from pmkit.instruments.contracts import Future, Instrument, Option, Perpetual, Spot
 from pmkit.instruments.portfolio import Portfolio, Position
 from pmkit.instruments.table import AccountTable, read_account_csv, read_account_rows
-from pmkit.market.snapshot import MarketSnapshot
+from pmkit.market.snapshot import STABLECOINS, MarketSnapshot
 from pmkit.pricing import inverse_future_pnl, linear_future_pnl
 
 __all__ = ["STABLECOINS", "Account", "unrealised_pnl"]
-
-#: Currencies carried at one USD. A depeg is not modelled; results say so.
-STABLECOINS = ("USD", "USDC", "USDT")
 
 
 def unrealised_pnl(position: Position, mark: float) -> float:
@@ -138,17 +135,15 @@ class Account(Result):
                 )
 
     def price(self, currency: str, snapshot: MarketSnapshot) -> float:
-        """Return USD per unit of a currency: 1 for stablecoins, the index for coins."""
-        if currency in STABLECOINS:
-            return 1.0
-        if currency not in snapshot.underlyings:
+        """Return USD per unit of a currency: its fx, 1 for stablecoins without one, the index for coins."""
+        if currency not in (*STABLECOINS, *snapshot.fx, *snapshot.underlyings):
             raise ConventionError(
                 f"collateral currency {currency!r} has no price in snapshot {snapshot.source}",
-                f"one of {', '.join((*STABLECOINS, *snapshot.underlyings))}",
+                f"one of {', '.join(dict.fromkeys((*STABLECOINS, *snapshot.fx, *snapshot.underlyings)))}",
                 "remove it, or load a snapshot that prices it",
                 **self.portfolio.place(currency),
             )
-        return snapshot.spot(currency)
+        return snapshot.usd_price(currency)
 
     def balances(self, snapshot: MarketSnapshot) -> dict[str, float]:
         """Return cash by currency: collateral plus unrealised profit of futures and perpetuals."""
@@ -173,21 +168,32 @@ class Account(Result):
                 )
         return value
 
+    def stock_value(self, snapshot: MarketSnapshot) -> dict[str, float]:
+        """Return the value of stocks and coins held as positions, by settlement currency (long positive)."""
+        value: dict[str, float] = {}
+        for position in self.portfolio:
+            instrument = position.instrument
+            if isinstance(instrument, Spot):
+                price = 1.0 if instrument.is_inverse else snapshot.mark(instrument).price
+                currency = instrument.settlement_currency
+                value[currency] = value.get(currency, 0.0) + position.qty * instrument.multiplier * price
+        return value
+
     def equity(self, snapshot: MarketSnapshot, currency: str | None = None) -> float:
-        """Return equity including option value: of one currency in its own unit, or of all in USD.
+        """Return equity including the value of options and stock: of one currency, or of all in USD.
 
         Parameters
         ----------
         snapshot : MarketSnapshot
         currency : str, optional
-            Only the balances and options settled in this currency, in units of it. None: everything, in USD.
+            Only what settles in this currency, in units of it. None: everything, in USD.
         """
-        cash, options = self.balances(snapshot), self.option_value(snapshot)
+        parts = [self.balances(snapshot), self.option_value(snapshot), self.stock_value(snapshot)]
         if currency is not None:
-            return cash.get(currency, 0.0) + options.get(currency, 0.0)
-        currencies = dict.fromkeys([*cash, *options])
+            return math.fsum(part.get(currency, 0.0) for part in parts)
+        currencies = dict.fromkeys(c for part in parts for c in part)
         return math.fsum(
-            (cash.get(c, 0.0) + options.get(c, 0.0)) * self.price(c, snapshot) for c in currencies
+            math.fsum(part.get(c, 0.0) for part in parts) * self.price(c, snapshot) for c in currencies
         )
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,13 +20,15 @@ from pmkit.core.errors import (
 )
 from pmkit.core.provenance import Provenance, fingerprint
 from pmkit.core.time import days_between
+from pmkit.core.types import FloatArray
+from pmkit.instruments.contracts import Option
 from pmkit.margin.account import Account
 from pmkit.margin.parameters import ParameterSet, Stale, load_parameter_sets, select_set
-from pmkit.margin.result import Origin
+from pmkit.margin.result import MarginResult, Origin
 from pmkit.margin.schemas import SCHEMAS
 from pmkit.market.snapshot import MarketSnapshot
 
-__all__ = ["RuleBase", "account_fingerprint", "check_account", "collected", "origin"]
+__all__ = ["AccountRule", "RuleBase", "account_fingerprint", "check_account", "collected", "origin"]
 
 
 @contextmanager
@@ -71,7 +74,12 @@ def check_account(account: Account, snapshot: MarketSnapshot, *, priced: Contain
         )
     account.check_against(snapshot)
     for instrument in account.instruments:
-        snapshot.mark(instrument)
+        if isinstance(instrument, Option):
+            # what its mark needs; the price itself is computed where it is used
+            snapshot.forward(instrument.underlying, instrument.expiry)
+            snapshot.iv(instrument)
+        else:
+            snapshot.mark(instrument)
     _warn_of_age(account, snapshot)
     _warn_of_marks(account, snapshot)
     for currency in (*account.collateral, *account.mmp_margin, *account.open_order_margin):
@@ -171,6 +179,20 @@ class RuleBase:
             parameters={"set": parameters.id, **more.pop("parameters", {})},
             **more,
         )
+
+
+class AccountRule(RuleBase, ABC):
+    """Base of the rules that need an account and a snapshot alone and have a shape of their own."""
+
+    @abstractmethod
+    def requirement(
+        self, account: Account, snapshot: MarketSnapshot, *, history: Any = None, state: Any = None
+    ) -> MarginResult:
+        """Return IM and MM of an account, positive, in the numeraire of the rule."""
+
+    @abstractmethod
+    def line_im_equity(self, account: Account, snapshot: MarketSnapshot) -> FloatArray:
+        """Return ``im_equity`` of each line held alone, positions first, in the numeraire of the rule."""
 
 
 def origin(parameters: ParameterSet, *keys: str) -> Origin:

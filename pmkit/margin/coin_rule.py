@@ -17,12 +17,12 @@ from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Future, Option, Perpetual
 from pmkit.instruments.portfolio import Portfolio
 from pmkit.margin.account import Account
-from pmkit.margin.base import RuleBase, check_account, collected
+from pmkit.margin.base import RuleBase, check_account, collected, origin
 from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import Basis, MarginResult, Step, WorstScenario
 from pmkit.market.snapshot import MarketSnapshot
 
-__all__ = ["Charge", "Charger", "CoinRule", "require_coin_settled"]
+__all__ = ["Charge", "Charger", "CoinRule", "charge_of_lines", "require_coin_settled"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +44,39 @@ class Charger(Protocol):
     def charge(self, quantities: FloatArray) -> Charge:
         """Return the charge of signed contracts, shape (instruments,)."""
         ...
+
+
+def charge_of_lines(
+    lines: Sequence[tuple[str, str, float, float, float]],
+    clauses: Mapping[str, tuple[str, tuple[str, ...]]],
+    unit: str,
+    parameters: ParameterSet,
+) -> Charge:
+    """Return the charge of lines that do not net: sums of their margins, with a step for each clause.
+
+    Parameters
+    ----------
+    lines : sequence of tuple
+        Instrument, clause, signed contracts, initial and maintenance margin.
+    clauses : mapping of str to tuple
+        What a clause is about, and the parameters behind it; lines of other clauses need nothing.
+    unit : str
+        Currency of the margins.
+    parameters : ParameterSet
+    """
+    frame = pd.DataFrame(list(lines), columns=["instrument", "clause", "qty", "im", "mm"])
+    steps = []
+    for clause, (what, keys) in clauses.items():
+        chosen = frame[frame["clause"] == clause]
+        status = origin(parameters, *keys)
+        for side, column in (("initial", "im"), ("maintenance", "mm")):
+            steps.append(Step(clause, f"{side} margin, {what}", math.fsum(chosen[column]), unit, status))
+    return Charge(
+        im=math.fsum(frame["im"]),
+        mm=math.fsum(frame["mm"]),
+        steps=tuple(steps),
+        figures={"lines": frame.set_index("instrument")},
+    )
 
 
 def require_coin_settled(portfolio: Portfolio, rule: str) -> None:

@@ -230,6 +230,14 @@ def conform(
         No file, or a file without cases.
     RuleVersionError
         Unknown rule.
+
+    Notes
+    -----
+    The shared shape is ``{"source", "cases": [...]}``. A case has ``name``, ``as_of``, ``spot``, ``account``
+    (rows of an account file) and ``expected`` (``im``, ``mm``, ``worst``, ``worst_name``); optional are the
+    marks ``perpetual``, ``forwards``, ``option_iv``, ``funding``, ``discounts``, ``fx``, then ``contracts``
+    (see :func:`pmkit.margin.conform_contracts.contract_of`), ``variant``, ``options`` of the rule,
+    ``parameters`` by underlying, ``tolerance`` and ``source``.
     """
     from pmkit.margin.conform_files import read_cases
 

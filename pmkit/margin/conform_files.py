@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pmkit.core.errors import DataGapError, LotWarning, PmkitError, RuleVersionError, SchemaError
-from pmkit.margin.account import Account
 from pmkit.margin.conform import ConformanceCase, read_json
+from pmkit.margin.conform_contracts import account_of
 from pmkit.margin.conform_derive import DERIVE_READERS
 from pmkit.margin.rule import rule as make_rule
 from pmkit.margin.rule import rules
@@ -20,6 +20,8 @@ from pmkit.market.snapshot import MarketSnapshot
 __all__ = ["read_cases"]
 
 _SHARED = ("name", "as_of", "spot", "account", "expected")
+_MARKS = ("perpetual", "forwards", "option_iv", "funding", "discounts", "fx")
+_CASE = ("source", "variant", "contracts", "options", "parameters", "tolerance")
 
 
 def read_cases(path: str | os.PathLike[str], rule: str) -> list[ConformanceCase]:
@@ -116,19 +118,12 @@ def _reader(
 
 # -- the shared shape ---------------------------------------------------------------------------------------
 def _shared(name: str, record: Mapping[str, Any], rule: str) -> ConformanceCase:
-    known = {*_SHARED, "source", "variant", "perpetual", "forwards", "option_iv", "parameters", "tolerance"}
+    known = {*_SHARED, *_MARKS, *_CASE}
     unknown = [key for key in record if key not in known]
     if unknown:
         raise SchemaError(f"unknown entry {unknown[0]!r}", f"one of {', '.join(sorted(known))}", "remove it")
-    snapshot = MarketSnapshot.from_marks(
-        record["as_of"],
-        record["spot"],
-        perpetual=record.get("perpetual"),
-        forwards=record.get("forwards"),
-        option_iv=record.get("option_iv"),
-    )
-    rows = [{"as_of": record["as_of"], **row} for row in record["account"]]
-    options: dict[str, Any] = {}
+    snapshot = _snapshot(record)
+    options: dict[str, Any] = dict(record.get("options", {}))
     if "variant" in record:
         options["variant"] = record["variant"]
     made = make_rule(rule, stale="warn", **options)
@@ -148,7 +143,7 @@ def _shared(name: str, record: Mapping[str, Any], rule: str) -> ConformanceCase:
     return ConformanceCase(
         name=name,
         rule=made,
-        account=Account.from_records(rows, name=name),
+        account=account_of(record, name),
         snapshot=snapshot,
         im=numbers["im"],
         mm=numbers["mm"],
@@ -157,3 +152,14 @@ def _shared(name: str, record: Mapping[str, Any], rule: str) -> ConformanceCase:
         tolerance=float(record.get("tolerance", 1e-9)),
         source=str(record.get("source", "")),
     )
+
+
+def _snapshot(record: Mapping[str, Any]) -> MarketSnapshot:
+    """Return the market of a case from its marks; funding is the rate of eight hours by coin."""
+    coins = tuple(record["spot"])
+    for entry in ("perpetual", "forwards", "funding", "discounts"):
+        unknown = [coin for coin in record.get(entry) or {} if coin not in coins]
+        if unknown:
+            raise SchemaError(f"{entry} of {unknown[0]!r}", f"one of {', '.join(coins)}", "correct the coin")
+    marks = {entry: record.get(entry) for entry in _MARKS}
+    return MarketSnapshot.from_marks(record["as_of"], record["spot"], **marks)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from pmkit.core.errors import ParameterError, RuleVersionError, StaleParametersWarning
 from pmkit.core.time import parse_utc
-from pmkit.margin.base import RuleBase
+from pmkit.margin.base import AccountRule, RuleBase
 from pmkit.margin.coin_rule import CoinRule
 from pmkit.margin.measure_rule import MeasureRule
 from pmkit.margin.parameters import Stale, load_parameter_sets, select_set
@@ -19,25 +19,42 @@ from pmkit.margin.rules.deribit_standard import DeribitStandard
 from pmkit.margin.rules.derive_pmrm_v1 import DerivePmrmV1
 from pmkit.margin.rules.derive_pmrm_v2 import DerivePmrmV2
 from pmkit.margin.rules.derive_srm import DeriveSrm
+from pmkit.margin.rules.hyperliquid_pm import HyperliquidPm
+from pmkit.margin.rules.leverage_brackets import LeverageBrackets
 from pmkit.margin.rules.measure import EsFhs, VarHs
+from pmkit.margin.rules.okx import OkxPm, OkxStandard, OkxStandardUsd
+from pmkit.margin.rules.paradex_pm import ParadexPm
+from pmkit.margin.rules.reg_t import RegT
+from pmkit.margin.rules.simm import Simm
+from pmkit.margin.rules.span import Span
+from pmkit.margin.rules.tims import Tims
 from pmkit.margin.usd_rule import UsdRule
 
 __all__ = ["AnyRule", "default_rules", "rule", "rules"]
 
-AnyRule = CoinRule | MeasureRule | UsdRule
+AnyRule = AccountRule | CoinRule | MeasureRule | UsdRule
 
-_Kind = (
-    type[EsFhs]
-    | type[VarHs]
-    | type[DeribitPm]
-    | type[DeribitStandard]
-    | type[DerivePmrmV1]
-    | type[DerivePmrmV2]
-    | type[DeriveSrm]
-)
+_Kind = type[AccountRule] | type[CoinRule] | type[MeasureRule] | type[UsdRule]
+#: rules that any account of coin-settled contracts can be put under without further inputs
+_DEFAULT: tuple[_Kind, ...] = (EsFhs, VarHs, DeribitPm, DeribitStandard)
 _RULES: dict[str, _Kind] = {
     kind.name: kind
-    for kind in (EsFhs, VarHs, DeribitPm, DeribitStandard, DerivePmrmV1, DerivePmrmV2, DeriveSrm)
+    for kind in (
+        *_DEFAULT,
+        DerivePmrmV1,
+        DerivePmrmV2,
+        DeriveSrm,
+        OkxPm,
+        OkxStandard,
+        OkxStandardUsd,
+        ParadexPm,
+        HyperliquidPm,
+        LeverageBrackets,
+        Tims,
+        RegT,
+        Span,
+        Simm,
+    )
 }
 
 
@@ -48,18 +65,19 @@ def rules() -> tuple[str, ...]:
     --------
     >>> rules()[:4]
     ('es-fhs', 'var-hs', 'deribit-pm', 'deribit-standard')
-    >>> rules()[4:]
+    >>> rules()[4:7]
     ('derive-pmrm-v1', 'derive-pmrm-v2', 'derive-srm')
     """
     return tuple(_RULES)
 
 
 def default_rules() -> tuple[str, ...]:
-    """Return the names of the rules that need an account and a snapshot alone.
+    """Return the names of the rules that :func:`pmkit.margin.compare` uses where none are named.
 
-    The rules in USD are not among them: they need the feeds of their venue's oracles besides.
+    They take coin-settled contracts and need an account and a snapshot alone. The others need the feeds of
+    their venue's oracles, contracts of another settlement, or inputs of their own.
     """
-    return tuple(name for name, kind in _RULES.items() if not issubclass(kind, UsdRule))
+    return tuple(kind.name for kind in _DEFAULT)
 
 
 def rule(
@@ -84,11 +102,15 @@ def rule(
     **options
         Further arguments of the rule: for ``es-fhs`` and ``var-hs`` any key of its parameter table
         (``n_paths``, ``vol_anchor``, ``seed``, …) and ``estimation_error``; for ``deribit-pm``
-        ``delta_shock``; for the rules of Derive ``feeds``; ``parameters`` for sets of the caller's own.
+        ``delta_shock``; for the rules of Derive ``feeds``; for ``leverage-brackets`` ``leverage``;
+        for ``tims`` ``theoretical`` and, as for ``reg-t``, ``with_minimum_equity``; for ``span`` ``arrays``
+        and ``sigma``; for ``simm`` ``buckets``;
+        ``parameters`` for sets of the caller's own.
 
     Returns
     -------
-    EsFhs, VarHs, DeribitPm, DeribitStandard, DerivePmrmV1, DerivePmrmV2 or DeriveSrm
+    rule
+        An object with ``requirement`` and ``line_im_equity``; its class says which options it has.
 
     Raises
     ------

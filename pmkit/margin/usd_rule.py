@@ -181,7 +181,8 @@ class UsdRule(RuleBase, ABC):
         for line in range(alone.size):
             one = np.zeros(alone.size)
             one[line] = alone[line]
-            values[line] = book.charge(one[: quantities.size], one[quantities.size :]).im
+            found = book.charge(one[: quantities.size], one[quantities.size :])
+            values[line] = found.im + (found.option_value if self.basis == "cash" else 0.0)
         return values
 
     # -- inside ---------------------------------------------------------------------------------------------

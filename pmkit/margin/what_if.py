@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from pmkit.core.errors import ParameterError
+from pmkit.core.errors import ConventionError, ParameterError
 from pmkit.core.result import Result, jsonable
-from pmkit.instruments.contracts import Option
+from pmkit.instruments.contracts import Option, Spot
 from pmkit.instruments.portfolio import Portfolio, Position
 from pmkit.margin.account import Account, unrealised_pnl
 from pmkit.margin.parameters import Stale
@@ -18,8 +19,9 @@ from pmkit.margin.result import MarginResult
 from pmkit.margin.rule import AnyRule
 from pmkit.margin.rule import rule as make_rule
 from pmkit.market.snapshot import MarketSnapshot
+from pmkit.scenarios.inputs import check_kind
 
-__all__ = ["WhatIf", "traded", "what_if"]
+__all__ = ["WhatIf", "booked", "deals_of", "rule_of", "traded", "what_if"]
 
 _COMPARED = ("im", "mm", "im_equity", "equity", "excess", "margin_ratio")
 
@@ -64,30 +66,75 @@ class WhatIf(Result):
         return record
 
 
+def deals_of(trade: Position | Iterable[Position], name: str = "") -> list[Position]:
+    """Return the positions of a trade.
+
+    Raises
+    ------
+    ParameterError
+        It is not made of positions, or one has a price that is none.
+    """
+    several = isinstance(trade, Iterable)
+    deals = [trade] if isinstance(trade, Position) else list(trade) if several else []
+    if not deals or not all(isinstance(deal, Position) for deal in deals):
+        raise ParameterError(
+            f"trade {name!r} is {trade!r}" if name else f"trade is {trade!r}",
+            "a Position or several of them",
+            "build it with pmkit.instruments.Position",
+        )
+    for deal in deals:
+        if deal.entry_price is not None and not 0.0 <= deal.entry_price < math.inf:
+            raise ParameterError(
+                f"entry_price of {deal.instrument.name} is {deal.entry_price!r}",
+                "a finite price, 0 or more",
+                "correct it, or leave it out to trade at the mark",
+            )
+    return deals
+
+
+def rule_of(rule: str | AnyRule, account: Account, stale: Stale) -> AnyRule:
+    """Return the rule, made by name where it is one.
+
+    Raises
+    ------
+    ConventionError
+        No rule, or what is margined is no account.
+    """
+    check_kind("account", account, Account, "Account.from_csv, or Account(portfolio=..., collateral=...)")
+    if isinstance(rule, str):
+        return make_rule(rule, stale=stale)
+    if not hasattr(rule, "requirement"):
+        raise ConventionError(
+            f"rule is a {type(rule).__name__}", "the name of a rule, or a rule", "pmkit.margin.rule(name)"
+        )
+    return rule
+
+
+def booked(deal: Position, mark: float) -> float:
+    """Return what a deal adds to the balance of its settlement currency: a price, or a gain on the mark."""
+    if isinstance(deal.instrument, (Option, Spot)):
+        return (
+            -deal.qty * deal.instrument.multiplier * (mark if deal.entry_price is None else deal.entry_price)
+        )
+    return unrealised_pnl(deal, mark)
+
+
 def traded(account: Account, trade: Position | Iterable[Position], snapshot: MarketSnapshot) -> Account:
     """Return the account after a trade at its ``entry_price``, or at the mark without one; no fees.
 
-    Options are paid from the balance of their settlement currency. A future's gain against the mark is
-    booked to cash, also that of a line the trade adds to, so that the trade at the mark leaves equity as it
-    was.
+    Options and stock are paid from the balance of their settlement currency. A future's gain against the
+    mark is booked to cash, also that of a line the trade adds to, so that the trade at the mark leaves equity
+    as it was.
     """
-    deals = [trade] if isinstance(trade, Position) else list(trade)
-    if not deals or not all(isinstance(deal, Position) for deal in deals):
-        raise ParameterError(
-            f"trade is {trade!r}", "a Position or several of them", "build it with pmkit.instruments.Position"
-        )
+    deals = deals_of(trade)
     held = {p.instrument.name: p for p in account.portfolio}
     cash = dict(account.collateral)
     for deal in deals:
         instrument = deal.instrument
         currency, mark = instrument.settlement_currency, snapshot.mark(instrument).price
         old = held.get(instrument.name)
-        if isinstance(instrument, Option):
-            paid = mark if deal.entry_price is None else deal.entry_price
-            booked = -deal.qty * instrument.multiplier * paid
-        else:
-            booked = unrealised_pnl(deal, mark) + (0.0 if old is None else unrealised_pnl(old, mark))
-        cash[currency] = cash.get(currency, 0.0) + booked
+        gained = booked(deal, mark) + (0.0 if old is None else unrealised_pnl(old, mark))
+        cash[currency] = cash.get(currency, 0.0) + gained
         total = deal.qty + (0.0 if old is None else old.qty)
         held[instrument.name] = Position(instrument=instrument, qty=total)
     positions = tuple(p for p in held.values() if p.qty != 0.0)
@@ -129,11 +176,13 @@ def what_if(
     Raises
     ------
     ParameterError
-        The trade is not made of positions.
+        The trade is not made of positions, or at a price that is none.
+    ConventionError
+        What is given is no account or no rule.
     PmkitError
         Whatever the rule raises.
     """
-    used = make_rule(rule, stale=stale) if isinstance(rule, str) else rule
+    used = rule_of(rule, account, stale)
     after = traded(account, trade, snapshot)
     # After first: a rule that keeps its cube then has every contract of both accounts.
     later = used.requirement(after, snapshot)

@@ -41,6 +41,8 @@ class Dataset:
         Names of the joined data sets.
     sha256 : str or None
     bytes, rows : int or None
+    currency : str
+        Of the prices of a history.
     licence, package, upstream, units, time_zone, range : str
     defects : tuple of str
         What is known to be wrong or missing.
@@ -62,6 +64,7 @@ class Dataset:
     sha256: str | None = None
     bytes: int | None = None
     rows: int | None = None
+    currency: str = "USD"
 
 
 def _entries() -> dict[str, Dataset]:

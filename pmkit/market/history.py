@@ -313,11 +313,12 @@ class PriceHistory(Result):
         return long.sort_values(["date", "asset"], kind="stable", ignore_index=True)
 
 
-def _history(cells: Cells, calendar: Calendar | None, simulated: bool) -> PriceHistory:
+def _history(cells: Cells, calendar: Calendar | None, simulated: bool, currency: str = "USD") -> PriceHistory:
     prices, kind = read_prices(cells, calendar)
     return PriceHistory(
         prices=prices,
         calendar=kind,
+        currency=currency,
         source=cells.source,
         simulated=simulated,
     )
@@ -341,7 +342,8 @@ def load_history(
     Returns
     -------
     PriceHistory
-        Prices as read: gaps are reported in ``gaps``, never filled.
+        Prices as read: gaps are reported in ``gaps``, never filled. A shipped data set may hold other units
+        than USD; they stand in ``currency``.
 
     Raises
     ------
@@ -363,4 +365,5 @@ def load_history(
     entry = datasets.find(name_or_path, kinds=("history",))
     if entry is None:
         return _history(cells_of(name_or_path), calendar, simulated)
-    return _history(cells_of(datasets.path(entry.name), entry.name), calendar, entry.simulated)
+    cells = cells_of(datasets.path(entry.name), entry.name)
+    return _history(cells, calendar, entry.simulated, entry.currency)

@@ -4,97 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from pmkit.core.errors import ConventionError, DataGapError, SchemaError
+from pmkit.core.errors import DataGapError, SchemaError
 from pmkit.core.plotting import new_axes
 from pmkit.core.protocols import VolSurface
 from pmkit.core.provenance import Provenance, fingerprint
 from pmkit.core.result import Result
 from pmkit.core.time import days_between, parse_utc, year_fraction
 from pmkit.instruments.contracts import Future, Instrument, Option, Perpetual, Spot
+from pmkit.market.underlying import ForwardQuote, Mark, UnderlyingMarket, check_fx
 from pmkit.pricing import black76, black76_inverse
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ForwardQuote", "Mark", "MarketSnapshot", "UnderlyingMarket"]
+__all__ = ["STABLECOINS", "ForwardQuote", "Mark", "MarketSnapshot", "UnderlyingMarket"]
 
-
-class ForwardQuote(NamedTuple):
-    """Forward price of one expiry in quote currency and where it came from."""
-
-    price: float
-    source: str
-
-
-class Mark(NamedTuple):
-    """Mark of one contract: price in its unit of quotation, implied vol where it has one, and the source."""
-
-    price: float
-    iv: float
-    source: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class UnderlyingMarket:
-    """Everything seen of one underlying.
-
-    Attributes
-    ----------
-    name : str
-    spot : float
-        Index or its stand-in, USD per unit.
-    spot_source : str
-        ``"index"``, ``"perpetual mid"`` or ``"given"``.
-    perpetual : float
-        Mark price of the perpetual, USD.
-    perpetual_source : str
-    forwards : mapping of Timestamp to ForwardQuote
-        By expiry, ascending.
-    option_iv : mapping of str to float
-        Implied vol by option name, from its own quotes (decimal, annualised).
-    surface : VolSurface or None
-        Fitted to the chain; prices options without an own vol and moves the smile.
-    funding : float or None
-        Last 8-hour funding rate, decimal; None where the source has none.
-    """
-
-    name: str
-    spot: float
-    spot_source: str
-    perpetual: float
-    perpetual_source: str
-    forwards: Mapping[pd.Timestamp, ForwardQuote] = field(default_factory=dict)
-    option_iv: Mapping[str, float] = field(default_factory=dict)
-    surface: VolSurface | None = None
-    funding: float | None = None
-    iv_source: str = "mid"
-
-    def __post_init__(self) -> None:
-        prices = {"spot": self.spot, "perpetual": self.perpetual}
-        prices |= {f"forward {e:%Y-%m-%d}": f.price for e, f in self.forwards.items()}
-        for what, price in prices.items():
-            if not (math.isfinite(price) and price > 0.0):
-                raise SchemaError(
-                    f"{what} of {self.name} is {price!r}",
-                    "a positive price in USD",
-                    "correct the market data",
-                )
-        for name, iv in self.option_iv.items():
-            if not (math.isfinite(iv) and iv > 0.0):
-                raise SchemaError(
-                    f"implied vol of {name} is {iv!r}", "a positive decimal", "correct or drop the quote"
-                )
-            if iv > 5.0:
-                raise ConventionError(
-                    f"implied vol of {name} is {iv:g}: looks like percent",
-                    "a decimal such as 0.55",
-                    "divide by 100",
-                )
+#: Currencies worth one USD where a snapshot gives no other price.
+STABLECOINS = ("USD", "USDC", "USDT")
+#: Periods of eight hours in a year of 365 days.
+_FUNDING_PERIODS = 3.0 * 365.0
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -113,6 +46,8 @@ class MarketSnapshot(Result):
         Name of the data set or file.
     notes : tuple of str
         What stands for what, in words, for the reader of a report.
+    fx : mapping of str to float
+        USD per unit of a currency that is no underlying; USD, USDC and USDT are 1 where they are not here.
     """
 
     as_of: pd.Timestamp
@@ -124,6 +59,10 @@ class MarketSnapshot(Result):
     source: str = "given"
     notes: tuple[str, ...] = ()
     provenance: Provenance = field(default_factory=lambda: Provenance(method="market.MarketSnapshot"))
+    fx: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_fx(self.fx, {name: seen.spot for name, seen in self.underlyings.items()})
 
     @classmethod
     def from_marks(
@@ -135,6 +74,9 @@ class MarketSnapshot(Result):
         option_iv: Mapping[str, float] | None = None,
         perpetual: Mapping[str, float] | None = None,
         surfaces: Mapping[str, VolSurface] | None = None,
+        funding: Mapping[str, float] | None = None,
+        discounts: Mapping[str, Mapping[str, float]] | None = None,
+        fx: Mapping[str, float] | None = None,
     ) -> MarketSnapshot:
         """Return a snapshot from given marks, all in USD and decimals.
 
@@ -152,6 +94,19 @@ class MarketSnapshot(Result):
             Mark of the perpetual by underlying; the index where absent.
         surfaces : mapping, optional
             Vol surface by underlying.
+        funding : mapping, optional
+            Last 8-hour funding rate of the perpetual by underlying, decimal, long pays where positive.
+        discounts : mapping of mapping, optional
+            Discount factor by underlying, then by expiry as in ``forwards``.
+        fx : mapping, optional
+            USD per unit of a collateral currency that is no underlying.
+
+        Raises
+        ------
+        SchemaError
+            A price, vol or discount factor that is not positive, or a rate that is not finite.
+        ConventionError
+            A vol or a funding rate in percent, or a currency priced twice.
 
         Examples
         --------
@@ -177,8 +132,11 @@ class MarketSnapshot(Result):
                 option_iv={n: float(v) for n, v in ivs.items() if n.startswith(f"{name}-")},
                 surface=(surfaces or {}).get(name),
                 iv_source="given",
+                funding=(funding or {}).get(name),
+                discounts={parse_utc(e): float(d) for e, d in (discounts or {}).get(name, {}).items()},
             )
-        return cls(as_of=parse_utc(as_of), underlyings=markets)
+        prices = {str(c): float(p) for c, p in (fx or {}).items()}
+        return cls(as_of=parse_utc(as_of), underlyings=markets, fx=prices)
 
     # -- reading --------------------------------------------------------------------------------------------
     def market(self, underlying: str) -> UnderlyingMarket:
@@ -214,6 +172,21 @@ class MarketSnapshot(Result):
             )
         return seen[expiry].price
 
+    def discount(self, underlying: str, expiry: pd.Timestamp) -> float:
+        """Return the discount factor of quote currency to an expiry, 1 where the snapshot has none."""
+        return self.market(underlying).discounts.get(expiry, 1.0)
+
+    def funding_rate(self, underlying: str) -> float | None:
+        """Return the perpetual's last funding rate as a simple annual decimal, None where there is none."""
+        rate = self.market(underlying).funding
+        return None if rate is None else _FUNDING_PERIODS * rate
+
+    def usd_price(self, currency: str) -> float:
+        """Return USD per unit of a currency: its fx, 1 for a stablecoin without one, the spot of a coin."""
+        if currency in self.fx:
+            return self.fx[currency]
+        return 1.0 if currency in STABLECOINS else self.spot(currency)
+
     def iv(self, option: Option) -> float:
         """Return the implied vol of an option: its own, else the surface at its strike."""
         seen = self.market(option.underlying)
@@ -228,6 +201,23 @@ class MarketSnapshot(Result):
         k = math.log(option.strike / self.forward(option.underlying, option.expiry))
         tau = self.tau(option.expiry)
         return math.sqrt(float(seen.surface.w(k, tau)) / tau)
+
+    def on_surface(self) -> MarketSnapshot:
+        """Return the snapshot without own vols: every option is worth what its surface says.
+
+        Raises
+        ------
+        DataGapError
+            An underlying with own vols has no surface.
+        """
+        markets = {}
+        for name, seen in self.underlyings.items():
+            if seen.option_iv and seen.surface is None:
+                raise DataGapError(
+                    f"no surface for {name}", "a fitted surface", "keep the own vols of its options"
+                )
+            markets[name] = replace(seen, option_iv={})
+        return replace(self, underlyings=markets)
 
     def atm_iv(self, underlying: str, days: float) -> float:
         """Return the at-the-money-forward implied vol at a tenor in days, read from the surface."""
@@ -268,10 +258,11 @@ class MarketSnapshot(Result):
             forward = self.forward(instrument.underlying, instrument.expiry)
             iv, tau = self.iv(instrument), self.tau(instrument.expiry)
             source = seen.iv_source if instrument.name in seen.option_iv else "surface"
-            price = black76_inverse if instrument.is_inverse else black76
-            return Mark(
-                float(price(forward, instrument.strike, tau, iv, is_call=instrument.is_call)), iv, source
-            )
+            terms = (forward, instrument.strike, tau, iv)
+            if instrument.is_inverse:
+                return Mark(float(black76_inverse(*terms, is_call=instrument.is_call)), iv, source)
+            df = self.discount(instrument.underlying, instrument.expiry)
+            return Mark(float(black76(*terms, df, instrument.is_call)), iv, source)
         if isinstance(instrument, Future):
             quote = seen.forwards.get(instrument.expiry)
             if quote is None:
@@ -287,7 +278,7 @@ class MarketSnapshot(Result):
     # -- display --------------------------------------------------------------------------------------------
     @property
     def fingerprint(self) -> str:
-        """Fingerprint of every number that prices a contract."""
+        """Fingerprint of every number that prices a contract or a balance."""
         parts = [
             (
                 m.name,
@@ -298,7 +289,14 @@ class MarketSnapshot(Result):
             )
             for m in self.underlyings.values()
         ]
-        return fingerprint(self.as_of.isoformat(), parts)
+        # what few snapshots hold is added only where it is there
+        extra = [
+            (m.name, m.funding, sorted((e.isoformat(), d) for e, d in m.discounts.items()))
+            for m in self.underlyings.values()
+            if m.funding is not None or m.discounts
+        ]
+        rest = [*extra, sorted(self.fx.items())] if extra or self.fx else []
+        return fingerprint(self.as_of.isoformat(), parts, *rest)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Return axes with the at-the-money vol of every expiry against its days, one line an underlying."""
@@ -316,8 +314,11 @@ class MarketSnapshot(Result):
         return axes
 
     def summary(self) -> pd.DataFrame:
-        """Return one row per underlying: spot, expiries, options with an own vol, 30-day ATM vol."""
-        rows = {
+        """Return one row per underlying: spot, expiries, options with an own vol, 30-day ATM vol.
+
+        Currencies with an fx have a row too, and the 8-hour funding rate a column, where there are any.
+        """
+        rows: dict[str, dict[str, object]] = {
             m.name: {
                 "spot": m.spot,
                 "spot_source": m.spot_source,
@@ -327,10 +328,15 @@ class MarketSnapshot(Result):
             }
             for m in self.underlyings.values()
         }
+        if any(m.funding is not None for m in self.underlyings.values()):
+            for m in self.underlyings.values():
+                rows[m.name]["funding_8h"] = math.nan if m.funding is None else m.funding
+        no_market = {"expiries": 0, "option_vols": 0, "atm_iv_30d": math.nan}
+        rows |= {c: {"spot": price, "spot_source": "fx", **no_market} for c, price in self.fx.items()}
         return pd.DataFrame.from_dict(rows, orient="index")
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row per underlying and expiry: days, forward and its source, ATM vol."""
+        """Return one row per underlying and expiry: days, forward and its source, ATM vol; df where given."""
         rows = []
         for m in self.underlyings.values():
             for expiry, quote in m.forwards.items():
@@ -346,5 +352,6 @@ class MarketSnapshot(Result):
                         if m.surface is not None and days > 0
                         else math.nan,
                     }
+                    | ({"df": m.discounts.get(expiry, 1.0)} if m.discounts else {})
                 )
         return pd.DataFrame(rows)

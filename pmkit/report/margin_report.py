@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import os
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -18,9 +15,9 @@ from pmkit.core.io import write_atomic
 from pmkit.margin import Account, Comparison, MarginResult
 from pmkit.market import MarketSnapshot
 from pmkit.report import sections
+from pmkit.report.embedded import Picture, png_text
 from pmkit.report.plots import loss_distribution, margin_comparison, scenario_heatmap
 from pmkit.report.profile import pnl_profile
-from pmkit.report.style import house_style
 from pmkit.report.tables import amount, margin_rows, rule_title
 from pmkit.risk import RiskFigure, expected_shortfall, value_at_risk
 
@@ -29,31 +26,11 @@ __all__ = ["margin_report", "write_margin_report"]
 _WIDE = (10.0, 2.7)
 
 
-class _Picture(NamedTuple):
-    png: str
-    alt: str
-    caption: str
-
-
-def _png(draw: Callable[..., object], size: tuple[float, float] = (7.2, 4.2)) -> str:
-    """Return a picture as base64 text: no window, no state shared with the caller, no time inside."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with house_style():
-        figure = Figure(figsize=size)
-        FigureCanvasAgg(figure)
-        draw(ax=figure.subplots())
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", metadata={"Software": None})
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def _comparison_picture(comparison: Comparison, snapshot: MarketSnapshot) -> _Picture:
+def _comparison_picture(comparison: Comparison, snapshot: MarketSnapshot) -> Picture:
     results = comparison.results
     asked = ", ".join(f"{rule_title(r)} {amount(comparison.usd(r, r.im_equity), 'USD')}" for r in results)
-    return _Picture(
-        _png(partial(margin_comparison, results, snapshot)),
+    return Picture(
+        png_text(partial(margin_comparison, results, snapshot)),
         f"Bars of the initial margin by rule: {asked}.",
         "What each rule asks for, on the one basis on which rules compare, in USD at the index. White "
         "line: maintenance margin. Black line: the equity that the rule recognises, which differs where "
@@ -61,18 +38,18 @@ def _comparison_picture(comparison: Comparison, snapshot: MarketSnapshot) -> _Pi
     )
 
 
-def _profile_picture(account: Account, snapshot: MarketSnapshot, coin: str, days: float) -> _Picture:
+def _profile_picture(account: Account, snapshot: MarketSnapshot, coin: str, days: float) -> Picture:
     moves = snapshot.market(coin).surface is not None
     smile = "The smile moves with the price" if moves else "The vol of each strike is held"
-    return _Picture(
-        _png(partial(pnl_profile, account, snapshot, underlying=coin, horizon_days=days)),
+    return Picture(
+        png_text(partial(pnl_profile, account, snapshot, underlying=coin, horizon_days=days)),
         f"Profit and loss of the account in USD against the price of {coin}, now and in {days:g} days.",
         f"Full revaluation at every price of {coin}. {smile}, the level of implied vol, the basis and other "
         "prices stand still. Collateral in coin is revalued too; a thin curve leaves it out.",
     )
 
 
-def _matrix_pictures(results: tuple[MarginResult, ...]) -> list[_Picture]:
+def _matrix_pictures(results: tuple[MarginResult, ...]) -> list[Picture]:
     pictures = []
     for result in results:
         for part in result.parts or (None,):
@@ -81,8 +58,8 @@ def _matrix_pictures(results: tuple[MarginResult, ...]) -> list[_Picture]:
                 continue
             worst = shown.worst_scenario
             pictures.append(
-                _Picture(
-                    _png(partial(scenario_heatmap, result, part=part), _WIDE),
+                Picture(
+                    png_text(partial(scenario_heatmap, result, part=part), _WIDE),
                     f"Risk matrix of {rule_title(result)} in {shown.numeraire}; the worst cell is "
                     f"{worst.name} with {amount(worst.pnl, shown.numeraire)}.",
                     f"The cells that {rule_title(result)} compares, for positions alone in "
@@ -94,7 +71,7 @@ def _matrix_pictures(results: tuple[MarginResult, ...]) -> list[_Picture]:
     return pictures
 
 
-def _distribution_picture(comparison: Comparison, snapshot: MarketSnapshot) -> _Picture:
+def _distribution_picture(comparison: Comparison, snapshot: MarketSnapshot) -> Picture:
     figures = [r.figures["im"] for r in comparison.results if isinstance(r.figures.get("im"), RiskFigure)]
     level = figures[0].level if figures else 0.99
     common, pnl = comparison.common, comparison.common_pnl
@@ -111,8 +88,8 @@ def _distribution_picture(comparison: Comparison, snapshot: MarketSnapshot) -> _
         weights=common.weights,
         title=f"{comparison.account}: P&L over {days}",
     )
-    return _Picture(
-        _png(draw),
+    return Picture(
+        png_text(draw),
         f"Distribution of the profit and loss over {days}: value at risk {amount(var, 'USD')}, expected "
         f"shortfall {amount(es, 'USD')} at {100.0 * level:g} %.",
         f"{len(common):,} common scenarios ({common.name}), collateral revalued, with VaR and ES at "

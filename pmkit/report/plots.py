@@ -17,7 +17,7 @@ from pmkit.core.plotting import new_axes
 from pmkit.margin.result import MarginResult
 from pmkit.market import MarketSnapshot
 from pmkit.report.style import INK, MUTED, USD_AXIS, house_style, rule_look
-from pmkit.report.tables import amount, rule_title, usd_per_unit
+from pmkit.report.tables import amount, rule_title, usd_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -160,7 +160,7 @@ def loss_distribution(
     shares = (
         np.full(values.size, 1.0 / values.size) if weights is None else np.asarray(weights, dtype=np.float64)
     )
-    asked = [(r, r.im_equity * _usd(r, snapshot)) for r in results]
+    asked = [(r, r.im_equity * usd_of(r, snapshot)) for r in results]
     low, high = float(values.min()), float(values.max())
     known = [-low, *(x for x in (var, es) if x is not None)]
     reach = max(1.0, *known, *(x for _, x in asked if x <= 2.0 * max(known)))
@@ -205,18 +205,6 @@ def loss_distribution(
     return ax
 
 
-def _usd(result: MarginResult, snapshot: MarketSnapshot | None) -> float:
-    if result.numeraire == "USD":
-        return 1.0
-    if snapshot is None:
-        raise DataGapError(
-            f"{rule_title(result)} is in {result.numeraire} and there is no snapshot",
-            "a snapshot with its price",
-            "hand over the snapshot of the calculation",
-        )
-    return usd_per_unit(result.numeraire, snapshot)
-
-
 # -- the rules side by side ---------------------------------------------------------------------------------
 
 
@@ -249,7 +237,7 @@ def margin_comparison(
         raise DataGapError(
             "there is no result to draw", "at least one", "margin the account under a rule first"
         )
-    units = [_usd(r, snapshot) for r in results]
+    units = [usd_of(r, snapshot) for r in results]
     heights = [r.im_equity * unit for r, unit in zip(results, units, strict=True)]
     equities = [r.equity * unit for r, unit in zip(results, units, strict=True)]
     with house_style():

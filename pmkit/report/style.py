@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
@@ -18,6 +18,7 @@ __all__ = [
     "Look",
     "house_style",
     "rule_look",
+    "rule_looks",
     "thousands",
 ]
 
@@ -110,6 +111,25 @@ def rule_look(rule: str, position: int = 0) -> Look:
     """
     at = _ORDER.index(rule) if rule in _ORDER else len(_ORDER) + position
     return _LOOKS[at % len(_LOOKS)]
+
+
+def rule_looks(rules: Sequence[str]) -> dict[str, Look]:
+    """Return a look for each rule of one picture, by name; up to six differ from one another.
+
+    Rules that ship with a look of their own keep it, the others take what is left, in order.
+
+    Examples
+    --------
+    >>> looks = rule_looks(["okx-pm", "deribit-pm", "paradex-pm", "derive-pmrm-v2"])
+    >>> len({look.color for look in looks.values()}), looks["deribit-pm"] == rule_look("deribit-pm")
+    (4, True)
+    """
+    names = tuple(dict.fromkeys(rules))
+    own = {name: rule_look(name) for name in names if name in _ORDER}
+    free = [look for look in _LOOKS if look not in own.values()] or list(_LOOKS)
+    rest = [name for name in names if name not in own]
+    given = {name: free[at % len(free)] for at, name in enumerate(rest)}
+    return {name: own.get(name) or given[name] for name in names}
 
 
 def thousands(value: float, _position: int = 0) -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from pmkit.core.errors import DataGapError
 from pmkit.core.result import format_number
 from pmkit.margin.compare import Comparison
 from pmkit.margin.result import MarginResult
@@ -23,6 +24,7 @@ __all__ = [
     "margin_rows",
     "percent",
     "rule_title",
+    "usd_of",
     "usd_per_unit",
 ]
 
@@ -99,6 +101,19 @@ def rule_title(result: MarginResult) -> str:
 def usd_per_unit(currency: str, snapshot: MarketSnapshot) -> float:
     """Return the USD price of one unit of a numeraire: 1 for dollars, the index for coins."""
     return 1.0 if currency in _DOLLARS else snapshot.spot(currency)
+
+
+def usd_of(result: MarginResult, snapshot: MarketSnapshot | None) -> float:
+    """Return the USD price of one unit of a result's numeraire; a coin without a snapshot is an error."""
+    if result.numeraire in _DOLLARS:
+        return 1.0
+    if snapshot is None:
+        raise DataGapError(
+            f"{rule_title(result)} is in {result.numeraire} and there is no snapshot",
+            "a snapshot with its price",
+            "hand over the snapshot of the calculation",
+        )
+    return usd_per_unit(result.numeraire, snapshot)
 
 
 def _money(value: float, result: MarginResult, snapshot: MarketSnapshot) -> Cell:

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pmkit.core.errors import ConventionError, DataGapError, PmkitError
+from pmkit.core.errors import ConventionError, DataGapError, ParameterError, PmkitError
 from pmkit.core.plotting import new_axes
 from pmkit.core.provenance import Provenance
 from pmkit.core.result import Result
 from pmkit.core.types import FloatArray, IntArray
 from pmkit.instruments import Instrument, Portfolio, Spot
+from pmkit.market.snapshot import MarketSnapshot
 from pmkit.pricing import combine
+from pmkit.risk.collateral import STABLECOINS, CollateralAccount, CurrencyMoves
+from pmkit.risk.inputs import check_held
 from pmkit.scenarios.scenario_set import ScenarioSet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["STABLECOINS", "PnLCube"]
-
-#: Currencies that stay at one USD in every scenario; a depeg is not modelled.
-STABLECOINS = ("USD", "USDC", "USDT")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -51,6 +51,19 @@ class PnLCube(Result):
     scenarios : ScenarioSet
     settled : tuple of str
         Contracts that settle inside the horizon.
+    fx0 : mapping of str to float
+        USD price before the scenarios of currencies that are no coins, where it is given or moves.
+    fx1 : mapping of str to ndarray
+        USD price in each scenario of those that move; a stablecoin that is not here stays where it is.
+    unheld_factors : tuple of str
+        Factors of the scenarios that move nothing, the snapshot having no such underlying or currency.
+    snapshot : MarketSnapshot or None
+        Market before the scenarios; needed for the balances of an account.
+
+    Raises
+    ------
+    ParameterError
+        A profit that is not finite, with its contract and scenario.
     """
 
     instruments: tuple[Instrument, ...]
@@ -63,14 +76,43 @@ class PnLCube(Result):
     moved: frozenset[str]
     scenarios: ScenarioSet
     settled: tuple[str, ...] = ()
+    fx0: Mapping[str, float] = field(default_factory=dict)
+    fx1: Mapping[str, FloatArray] = field(default_factory=dict)
+    unheld_factors: tuple[str, ...] = ()
+    snapshot: MarketSnapshot | None = None
     provenance: Provenance = field(default_factory=lambda: Provenance(method="risk.revalue"))
     references: tuple[str, ...] = ("black1976",)
     _rows: dict[str, int] = field(init=False, repr=False)
+    money: CurrencyMoves = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_rows", {i.name: row for row, i in enumerate(self.instruments)})
-        for array in (self.unit_usd, self.unit_coin, self.base_usd, self.base_coin, *self.spot1.values()):
+        for unit in (self.unit_usd, self.unit_coin):
+            self._check_finite(unit)
+        arrays = (self.unit_usd, self.unit_coin, self.base_usd, self.base_coin)
+        for array in (*arrays, *self.spot1.values(), *self.fx1.values()):
             array.setflags(write=False)
+        money = CurrencyMoves(
+            spot0=self.spot0,
+            spot1=self.spot1,
+            moved=self.moved,
+            fx0=self.fx0,
+            fx1=self.fx1,
+            source=self.scenarios.name,
+        )
+        object.__setattr__(self, "money", money)
+
+    def _check_finite(self, unit: FloatArray) -> None:
+        """Raise where a profit is NaN or infinite; a sum shows it without a second table of the same size."""
+        for row in np.flatnonzero(~np.isfinite(np.add.reduce(unit, axis=1))):
+            bad = np.flatnonzero(~np.isfinite(unit[row]))
+            if bad.size:
+                raise ParameterError(
+                    f"profit of {self.instruments[row].name} in scenario {bad[0]} "
+                    f"({self.scenarios.label(int(bad[0]))}) is {unit[row, bad[0]]}",
+                    "finite numbers",
+                    "look for a move that no price or vol can make, and take it out",
+                )
 
     def __len__(self) -> int:
         return len(self.scenarios)
@@ -78,7 +120,7 @@ class PnLCube(Result):
     # -- accounts -------------------------------------------------------------------------------------------
     def account_pnl(
         self,
-        portfolio: Portfolio,
+        held: Portfolio | CollateralAccount,
         *,
         balances: Mapping[str, float] | None = None,
         numeraire: str = "USD",
@@ -87,12 +129,14 @@ class PnLCube(Result):
 
         Parameters
         ----------
-        portfolio : Portfolio
-            Positions in instruments of the cube.
+        held : Portfolio or Account
+            Positions in instruments of the cube. An account brings its balances along: its collateral and
+            the unrealised profit of its futures and perpetuals.
         balances : mapping of str to float, optional
-            Collateral in units of each currency: USD, USDC and USDT stay at one USD, coins move with spot.
+            Collateral in units of each currency, with a portfolio alone: coins move with spot, other
+            currencies with their fx; USD, USDC and USDT stay where they are unless an fx factor moves them.
         numeraire : str
-            ``"USD"`` or a coin of the snapshot.
+            ``"USD"``, a coin of the snapshot, or a currency with an fx.
 
         Returns
         -------
@@ -101,26 +145,29 @@ class PnLCube(Result):
         Raises
         ------
         DataGapError
-            A position is not in the cube, or the scenarios do not move the coin of a balance.
+            A position is not in the cube, the scenarios do not move the coin of a balance, or the cube
+            holds no snapshot and an account is given.
         ConventionError
-            A currency without a price in the snapshot.
+            A currency without a price in the snapshot, balances besides an account, or neither a portfolio
+            nor an account.
+        ParameterError
+            A balance that is not finite.
 
         Notes
         -----
-        In USD the profit is ``sum(qty * unit_usd) + sum(balance * (S' - S))``. In a coin N it is
-        ``(E + profit in USD)/S_N' - E/S_N`` with E the USD value of balances, options and coins before the
-        scenarios: the change of the account's worth counted in coins. For an account of contracts settled in
-        N and a balance in N this is ``sum(qty * unit_coin)``, and it is computed so.
+        In USD the profit is ``sum(qty * unit_usd) + sum(balance * (X' - X))`` with X the USD price of each
+        currency. In a currency N it is ``(E + profit in USD)/X_N' - E/X_N`` with E the USD value of balances,
+        options and coins before the scenarios: the change of the account's worth counted in N. For an account
+        of contracts settled in N and a balance in N this is ``sum(qty * unit_coin)``, and it is computed so.
         """
-        rows, held = self._positions(portfolio)
+        portfolio, balances = self._held(held, balances)
+        rows, signed = self._positions(portfolio)
         quantity = np.zeros(len(self.instruments))
-        quantity[rows] = held
-        cash = {c: float(a) for c, a in (balances or {}).items() if a != 0.0}
-        for currency in cash:
-            self._check_currency(currency, balance=True)
-        if numeraire in STABLECOINS:
-            return self._usd_pnl(quantity, cash)
-        self._check_currency(numeraire, balance=False)
+        quantity[rows] = signed
+        cash = self.money.cash(balances)
+        if self.money.is_dollar(numeraire):
+            return self.money.add_collateral(combine(self.unit_usd, quantity), cash)
+        self.money.check(numeraire, "numeraire")
         own_coin = all(
             self.instruments[r].is_inverse and self.instruments[r].underlying == numeraire for r in rows
         )
@@ -128,11 +175,33 @@ class PnLCube(Result):
             return combine(self.unit_coin, quantity)
         worth = math.fsum(
             [
-                *(amount * self._price0(currency) for currency, amount in cash.items()),
-                *(float(q) * float(self.base_usd[r]) for r, q in zip(rows, held, strict=True)),
+                *self.money.worth(cash),
+                *(float(q) * float(self.base_usd[r]) for r, q in zip(rows, signed, strict=True)),
             ]
         )
-        return self._in_coin(self._usd_pnl(quantity, cash), worth, numeraire)
+        pnl = self.money.add_collateral(combine(self.unit_usd, quantity), cash)
+        return self.money.in_numeraire(pnl, worth, numeraire)
+
+    def collateral_pnl(self, balances: Mapping[str, float], *, numeraire: str = "USD") -> FloatArray:
+        """Return what balances alone gain in every scenario, in the numeraire, shape (scenarios,).
+
+        Parameters
+        ----------
+        balances : mapping of str to float
+            Units of each currency, negative for a debt.
+        numeraire : str
+            As in :meth:`account_pnl`.
+
+        Raises
+        ------
+        DataGapError, ConventionError, ParameterError
+            As :meth:`account_pnl`.
+        """
+        cash = self.money.cash(balances)
+        if not self.money.is_dollar(numeraire):
+            self.money.check(numeraire, "numeraire")
+        pnl = self.money.add_collateral(np.zeros(len(self)), cash)
+        return self.money.in_numeraire(pnl, math.fsum(self.money.worth(cash)), numeraire)
 
     def line_pnl(self, portfolio: Portfolio, *, numeraire: str = "USD") -> FloatArray:
         """Return the profit of each position alone, shape (positions, scenarios), in the numeraire.
@@ -142,9 +211,9 @@ class PnLCube(Result):
         In a coin each line is an account of its own without balances, as in :meth:`account_pnl`.
         """
         rows, held = self._positions(portfolio)
-        if numeraire in STABLECOINS:
+        if self.money.is_dollar(numeraire):
             return self.unit_usd[rows] * held[:, None]
-        self._check_currency(numeraire, balance=False)
+        self.money.check(numeraire, "numeraire")
         lines = np.empty((len(rows), len(self)))
         for at, (row, qty) in enumerate(zip(rows, held, strict=True)):
             instrument = self.instruments[row]
@@ -152,8 +221,29 @@ class PnLCube(Result):
                 lines[at] = qty * self.unit_coin[row]
             else:
                 worth = float(qty) * float(self.base_usd[row])
-                lines[at] = self._in_coin(qty * self.unit_usd[row], worth, numeraire)
+                lines[at] = self.money.in_numeraire(qty * self.unit_usd[row], worth, numeraire)
         return lines
+
+    def _held(
+        self, held: Portfolio | CollateralAccount, balances: Mapping[str, float] | None
+    ) -> tuple[Portfolio, Mapping[str, float] | None]:
+        """Return positions and balances; those of an account come from the account."""
+        check_held(held)
+        if isinstance(held, Portfolio):
+            return held, balances
+        if balances is not None:
+            raise ConventionError(
+                "an account and balances besides",
+                "an account with its own collateral, or a portfolio and balances",
+                "pass account.portfolio, or leave balances out",
+            )
+        if self.snapshot is None:
+            raise DataGapError(
+                "the cube holds no snapshot to mark the futures of an account",
+                "a cube with its snapshot, as revalue returns it",
+                "pass account.portfolio and balances=account.balances(snapshot)",
+            )
+        return held.portfolio, held.balances(self.snapshot)
 
     def _positions(self, portfolio: Portfolio) -> tuple[IntArray, FloatArray]:
         """Return the rows and quantities of the positions."""
@@ -168,45 +258,10 @@ class PnLCube(Result):
         rows = np.array([self._rows[p.instrument.name] for p in portfolio], dtype=np.int64)
         return rows, portfolio.quantities
 
-    def _usd_pnl(self, quantity: FloatArray, cash: Mapping[str, float]) -> FloatArray:
-        total = combine(self.unit_usd, quantity)
-        for currency, amount in cash.items():
-            if currency not in STABLECOINS:
-                total += amount * (self.spot1[currency] - self.spot0[currency])
-        return total
-
-    def _in_coin(self, pnl: FloatArray, worth: float, coin: str) -> FloatArray:
-        value: FloatArray = (worth + pnl) / self.spot1[coin] - worth / self.spot0[coin]
-        return value
-
-    def _price0(self, currency: str) -> float:
-        return 1.0 if currency in STABLECOINS else self.spot0[currency]
-
-    def _check_currency(self, currency: str, *, balance: bool) -> None:
-        if currency in STABLECOINS:
-            return
-        what = "collateral" if balance else "numeraire"
-        if currency not in self.spot0:
-            raise ConventionError(
-                f"{what} currency {currency!r} has no price in the snapshot",
-                f"one of {', '.join((*STABLECOINS, *self.spot0))}",
-                "remove it, or load a snapshot that prices it",
-            )
-        if currency not in self.moved:
-            raise DataGapError(
-                f"scenarios {self.scenarios.name!r} hold no factor of the {what} currency {currency}",
-                f"one of {', '.join(sorted(self.moved)) or 'none'}",
-                f"build the scenarios with {currency} among the underlyings",
-            )
-
     # -- display --------------------------------------------------------------------------------------------
     def check(self) -> None:
         """Raise where ``unit_usd = unit_coin S' + base_coin (S' - S)`` fails for a coin-settled contract."""
         for row, instrument in enumerate(self.instruments):
-            if not np.isfinite(self.unit_usd[row]).all():
-                raise PmkitError(
-                    f"profit of {instrument.name} is not finite", "finite numbers", "report this as a bug"
-                )
             if not instrument.is_inverse or isinstance(instrument, Spot):
                 continue
             after, before = self.spot1[instrument.underlying], self.spot0[instrument.underlying]
@@ -232,7 +287,10 @@ class PnLCube(Result):
         return axes
 
     def summary(self) -> pd.DataFrame:
-        """Return one row an instrument: present value, and mean, worst and best unit profit in USD."""
+        """Return one row an instrument: present value, and mean, worst and best unit profit in USD.
+
+        Factors of names that the snapshot does not hold stand in the heading.
+        """
         frame = pd.DataFrame(
             {
                 "value_usd": self.base_usd,
@@ -243,6 +301,8 @@ class PnLCube(Result):
             },
             index=pd.Index([i.name for i in self.instruments], name="instrument"),
         )
+        if self.unheld_factors:
+            frame.index.name = f"instrument ({', '.join(self.unheld_factors)} move nothing here)"
         return frame.round(8)
 
     def to_frame(self) -> pd.DataFrame:

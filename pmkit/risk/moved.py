@@ -1,4 +1,4 @@
-"""The market after each scenario: spot, forwards, vol levels and settlement prices, once per expiry."""
+"""The market after each scenario: prices, discount factors, funding and currencies, once per expiry."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from pmkit.core.errors import ConventionError, DataGapError
-from pmkit.core.protocols import VolSurface
+from pmkit.core.errors import ConventionError, DataGapError, ParameterError
 from pmkit.core.types import FloatArray
-from pmkit.instruments import Future, Instrument, Option
-from pmkit.market.snapshot import MarketSnapshot
-from pmkit.scenarios.scenario_set import Factor, ScenarioSet
+from pmkit.instruments import Future, Instrument, Option, Perpetual
+from pmkit.market.snapshot import STABLECOINS, MarketSnapshot
+from pmkit.risk.collateral import CurrencyMoves
+from pmkit.risk.inputs import check_market
+from pmkit.risk.moved_vols import MovedVols
+from pmkit.scenarios.factors import Factor
+from pmkit.scenarios.inputs import check_kind
+from pmkit.scenarios.scenario_set import ScenarioSet
 
 __all__ = ["MovedMarket"]
+
+#: kinds whose ``underlying`` is a currency
+_OF_CURRENCIES = ("rate", "fx")
 
 
 class MovedMarket:
@@ -31,27 +38,35 @@ class MovedMarket:
     Raises
     ------
     DataGapError
-        The scenarios move no factor of an underlying that is held, or the smile must move and there is no
-        surface.
+        The scenarios move no factor of an underlying that is held, the smile must move and there is no
+        surface, or a factor moves a rate or a funding rate that the snapshot does not have.
     ConventionError
-        A contract expires inside the horizon and the scenarios hold no fixing for its expiry.
+        A contract expires inside the horizon and the scenarios hold no fixing for its expiry, or an argument
+        is of another kind.
+    ParameterError
+        A move takes a price to 0, below, or beyond the numbers of the machine.
     """
 
     def __init__(
         self, snapshot: MarketSnapshot, scenarios: ScenarioSet, instruments: Iterable[Instrument]
     ) -> None:
+        check_market(snapshot)
+        check_kind("scenarios", scenarios, ScenarioSet, "a constructor of pmkit.scenarios, such as grid")
         self.snapshot, self.scenarios = snapshot, scenarios
         self.ratio: dict[str, FloatArray] = {}
         self.spot: dict[str, FloatArray] = {}
         self.forwards: dict[tuple[str, pd.Timestamp], FloatArray] = {}
-        self.logs: dict[tuple[str, pd.Timestamp], FloatArray] = {}
-        self.levels: dict[tuple[str, pd.Timestamp], FloatArray | None] = {}
         self.fixings: dict[tuple[str, pd.Timestamp], FloatArray] = {}
-        self._moved = {f.underlying for f in scenarios.factors}
+        self.perpetuals: dict[str, FloatArray] = {}
+        self._moved = {f.underlying for f in scenarios.factors if f.kind not in _OF_CURRENCIES}
         self._end = snapshot.as_of + pd.Timedelta(days=scenarios.horizon_days)
         for name in snapshot.underlyings:
-            self.ratio[name] = scenarios.spot_multiplier(name)
-            self.spot[name] = snapshot.spot(name) * self.ratio[name]
+            with np.errstate(over="ignore"):
+                self.ratio[name] = scenarios.spot_multiplier(name)
+                self.spot[name] = snapshot.spot(name) * self.ratio[name]
+            self._check_price(self.spot[name], f"spot of {name}", Factor("spot", name))
+        self.vols = MovedVols(snapshot, scenarios)
+        self.money = self._currencies()
         for instrument in instruments:
             self._prepare(instrument)
 
@@ -59,58 +74,97 @@ class MovedMarket:
         """Whether the scenarios hold any factor of the underlying."""
         return underlying in self._moved
 
+    @property
+    def unheld_factors(self) -> tuple[str, ...]:
+        """Labels of the factors whose underlying or currency is not in the snapshot: they move nothing."""
+        known = {*self.snapshot.underlyings, *self.money.fx0, *STABLECOINS}
+        return tuple(f.label for f in self.scenarios.factors if f.underlying not in known)
+
     def settles(self, instrument: Instrument) -> bool:
         """Whether a contract expires at or before the horizon."""
         return isinstance(instrument, (Future, Option)) and instrument.expiry <= self._end
 
     def tau(self, expiry: pd.Timestamp) -> float:
         """Years from the horizon to ``expiry``."""
-        return self.snapshot.tau(expiry) - self.scenarios.horizon_days / 365.0
+        return self.vols.tau(expiry)
 
     def perpetual(self, underlying: str) -> FloatArray:
         """Return the perpetual in each scenario: its premium over the index is kept, then its basis moved."""
-        price = self.snapshot.market(underlying).perpetual * self.ratio[underlying]
-        basis = self.scenarios.column("basis", underlying)
-        return price if basis is None else price * np.exp(basis)
+        return self.perpetuals[underlying]
 
-    def smile(self, option: Option) -> FloatArray | None:
-        """Return vol after the smile's move / vol before, shape (scenarios,); None where it stays.
+    def funding(self, underlying: str) -> FloatArray | float | None:
+        """Return what a long perpetual pays over the horizon as a share of its notional, None for nothing.
 
-        ``sticky_moneyness`` reads the surface at ln(K/F') instead of ln(K/F); ``sticky_delta`` also divides
-        by how much the at-the-money total vol moved, so that vol is held at ln(K/F) / (sigma_ATM sqrt(tau)).
+        Notes
+        -----
+        ``(f + x) h/365`` with f the snapshot's last rate as a simple annual decimal, x the move of the
+        funding factor and h the horizon in days.
         """
-        dynamics = self.scenarios.dynamics
-        if dynamics == "sticky_strike":
+        days, rate = self.scenarios.horizon_days, self.snapshot.funding_rate(underlying)
+        move = self.scenarios.column("funding", underlying)
+        if rate is None and move is not None:
+            raise DataGapError(
+                f"scenarios {self.scenarios.name!r} move {Factor('funding', underlying).label!r} and the "
+                f"snapshot has no funding rate of {underlying}",
+                "an expected funding rate, 0 included",
+                f"give it: MarketSnapshot.from_marks(..., funding={{{underlying!r}: 0.0}})",
+            )
+        if rate is None or days == 0.0:
             return None
-        surface = self._surface(option)
-        key, tau = (option.underlying, option.expiry), self.snapshot.tau(option.expiry)
-        before = np.log(option.strike) - np.log(self.snapshot.forward(*key))
-        after = np.log(option.strike) - self.logs[key]
-        if dynamics == "sticky_delta":
-            level = self.levels[key]
-            after *= math.sqrt(tau / self.tau(option.expiry))
-            if level is not None:
-                # where the level is 0 the vol is 0 whatever the smile says
-                after /= np.where(level > 0.0, level, 1.0)
-        ratio: FloatArray = np.sqrt(surface.w(after, tau) / surface.w(float(before), tau))
-        return ratio
+        return rate * days / 365.0 if move is None else (rate + move) * (days / 365.0)
+
+    def discount(self, option: Option) -> tuple[float, FloatArray | float]:
+        """Return the discount factor of an option's payoff before the scenarios, and at the horizon in each.
+
+        Coin options are not discounted, and options in quote currency only where the snapshot says how.
+        The rate to an expiry is held while time runs, then moved: ``exp(-(r + x)(tau - h))``.
+        """
+        held = self.snapshot.market(option.underlying).discounts
+        if option.is_inverse:
+            return 1.0, 1.0
+        move = self.scenarios.column("rate", option.settlement_currency)
+        if option.expiry not in held:
+            if move is None:
+                return 1.0, 1.0
+            raise DataGapError(
+                f"scenarios {self.scenarios.name!r} move "
+                f"{Factor('rate', option.settlement_currency).label!r} and the snapshot has no discount "
+                f"factor for {option.name}",
+                f"a discount factor of {option.underlying} to {option.expiry:%Y-%m-%d}, 1 included",
+                "give it: MarketSnapshot.from_marks(..., discounts=...)",
+            )
+        before = held[option.expiry]
+        rate = -math.log(before) / self.snapshot.tau(option.expiry)
+        left = self.tau(option.expiry)
+        return before, (math.exp(-rate * left) if move is None else np.exp(-(rate + move) * left))
 
     def vol(self, option: Option) -> FloatArray:
         """Return the implied vol of an option in each scenario, annualised decimal."""
-        iv = np.full(len(self.scenarios), self.snapshot.iv(option))
-        smile, level = self.smile(option), self.levels[option.underlying, option.expiry]
-        if smile is not None:
-            iv *= smile
-        if level is not None:
-            iv *= level
-            floor = self.scenarios.min_vol_up
-            if floor > 0.0:
-                shock = self.scenarios.column("vol", option.underlying)
-                assert shock is not None
-                iv = np.where(shock > 0.0, np.maximum(iv, floor), iv)
-        return iv
+        return self.vols.vol(option)
 
     # -- preparation ----------------------------------------------------------------------------------------
+    def _currencies(self) -> CurrencyMoves:
+        """Return the prices of coins and currencies; a stablecoin is one USD where the snapshot is silent."""
+        before, after = dict(self.snapshot.fx), {}
+        for factor in self.scenarios.factors:
+            name = factor.underlying
+            if factor.kind != "fx" or name == "USD" or not (name in before or name in STABLECOINS):
+                continue
+            before.setdefault(name, 1.0)
+            move = self.scenarios.column("fx", name)
+            assert move is not None
+            with np.errstate(over="ignore"):
+                after[name] = before[name] * np.exp(move)
+            self._check_price(after[name], f"price of {name}", factor)
+        return CurrencyMoves(
+            spot0={u: self.snapshot.spot(u) for u in self.snapshot.underlyings},
+            spot1=self.spot,
+            moved=frozenset(u for u in self.snapshot.underlyings if self.covers(u)),
+            fx0=before,
+            fx1=after,
+            source=self.scenarios.name,
+        )
+
     def _prepare(self, instrument: Instrument) -> None:
         self.snapshot.mark(instrument)  # raises for unknown, expired and unquoted contracts
         name = instrument.underlying
@@ -121,6 +175,11 @@ class MovedMarket:
                 f"a factor of {name}",
                 f"build the scenarios with {name} among the underlyings, or take the line out",
             )
+        self._check_settlement(instrument)
+        if isinstance(instrument, Perpetual):
+            if name not in self.perpetuals:
+                self.perpetuals[name] = self._perpetual(name)
+            self.funding(name)  # raises where the snapshot has no rate to move
         if not isinstance(instrument, (Future, Option)):
             return
         key = (name, instrument.expiry)
@@ -130,11 +189,31 @@ class MovedMarket:
             return
         if key not in self.forwards:
             self.forwards[key] = self._forward(*key)
-        if isinstance(instrument, Option) and key not in self.levels:
-            self.logs[key] = np.log(self.forwards[key])
-            self.levels[key] = self._level(*key)
-        if isinstance(instrument, Option) and self.scenarios.dynamics != "sticky_strike":
-            self._surface(instrument)
+        if isinstance(instrument, Option):
+            self.vols.prepare(instrument, self.forwards[key])
+            self.discount(instrument)  # raises where the snapshot has no rate to move
+
+    def _check_settlement(self, instrument: Instrument) -> None:
+        """Raise where a contract pays in a currency whose price in USD is not known in every scenario."""
+        currency = instrument.settlement_currency
+        if instrument.is_inverse:
+            return
+        if currency in self.snapshot.underlyings:
+            raise ConventionError(
+                f"linear contract {instrument.name} settles in the coin {currency}",
+                f"quote currency: one of {', '.join(dict.fromkeys((*STABLECOINS, *self.money.fx0)))}",
+                "correct its settlement",
+            )
+        self.money.check(currency, "settlement")
+
+    def _perpetual(self, name: str) -> FloatArray:
+        price = self.snapshot.market(name).perpetual * self.ratio[name]
+        basis = self.scenarios.column("basis", name)
+        if basis is None:
+            return price
+        with np.errstate(over="ignore"):
+            moved: FloatArray = price * np.exp(basis)
+        return self._check_price(moved, f"perpetual of {name}", Factor("basis", name))
 
     def _forward(self, name: str, expiry: pd.Timestamp) -> FloatArray:
         """Forward after the spot move, with its carry run off to the horizon and its basis moved."""
@@ -142,39 +221,38 @@ class MovedMarket:
         carry = math.log(forward / self.snapshot.spot(name))
         run_off = carry * (self.tau(expiry) / tau - 1.0)
         basis = self.scenarios.column("basis", name, expiry)
-        moved: FloatArray = forward * self.ratio[name] * np.exp(run_off if basis is None else run_off + basis)
-        return moved
-
-    def _level(self, name: str, expiry: pd.Timestamp) -> FloatArray | None:
-        """Factor on implied vol at the expiry's tenor, or None where the set does not move vol."""
-        shock = self.scenarios.column("vol", name)
-        if shock is None:
-            return None
-        scaled = shock * self.scenarios.vol_term.scale(self.snapshot.days(expiry))
-        level: FloatArray = (
-            np.exp(scaled) if self.scenarios.vol_unit == "log" else np.maximum(0.0, 1.0 + scaled)
-        )
-        return level
+        with np.errstate(over="ignore"):
+            moved: FloatArray = (
+                forward * self.ratio[name] * np.exp(run_off if basis is None else run_off + basis)
+            )
+        factor = Factor("spot", name) if basis is None else Factor("basis", name, expiry)
+        return self._check_price(moved, f"forward of {name} {expiry:%Y-%m-%d}", factor)
 
     def _fixing(self, name: str, expiry: pd.Timestamp) -> FloatArray:
+        factor = Factor("fixing", name, expiry)
         move = self.scenarios.column("fixing", name, expiry)
         if move is None:
             raise ConventionError(
                 f"{name} contracts of {expiry.isoformat()} settle inside the horizon of "
                 f"{self.scenarios.horizon_days:g} days",
-                f"a factor {Factor('fixing', name, expiry).label!r} in the scenarios",
+                f"a factor {factor.label!r} in the scenarios",
                 "use historical or filtered_historical scenarios built on this snapshot, or a horizon of 0",
             )
-        fixed: FloatArray = self.snapshot.spot(name) * np.exp(move)
-        return fixed
+        with np.errstate(over="ignore"):
+            fixed: FloatArray = self.snapshot.spot(name) * np.exp(move)
+        return self._check_price(fixed, f"settlement price of {name} {expiry:%Y-%m-%d}", factor)
 
-    def _surface(self, option: Option) -> VolSurface:
-        surface = self.snapshot.market(option.underlying).surface
-        if surface is None:
-            raise DataGapError(
-                f"{self.scenarios.dynamics} must move the smile of {option.underlying} and the snapshot "
-                f"has no surface",
-                "a fitted surface",
-                "load a chain from which a surface can be fitted, or use dynamics='sticky_strike'",
-            )
-        return surface
+    def _check_price(self, prices: FloatArray, what: str, factor: Factor) -> FloatArray:
+        """Return the prices, or raise naming the factor and the scenario of one that can be no price."""
+        if float(prices.min()) > 0.0 and float(prices.max()) < math.inf:
+            return prices
+        at = int(np.flatnonzero(~((prices > 0.0) & (prices < math.inf)))[0])
+        move = self.scenarios.column(*factor)
+        size = "" if move is None else f" {move[at]:+g}"
+        # only a given name: the words made of the moves would need the price that does not exist
+        name = "" if self.scenarios.labels is None else f" ({self.scenarios.labels[at]})"
+        raise ParameterError(
+            f"{what} is {prices[at]:g} USD in scenario {at}{name} after the move{size} of {factor.label!r}",
+            "a positive, finite price",
+            "correct the move, or take the scenario out",
+        )

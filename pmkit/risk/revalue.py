@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -13,12 +14,16 @@ from pmkit.core.provenance import Provenance
 from pmkit.core.types import FloatArray
 from pmkit.instruments import Future, Instrument, Option, Perpetual, Portfolio, Spot
 from pmkit.market.snapshot import MarketSnapshot
-from pmkit.pricing import option_values
+from pmkit.pricing import forward_logs, option_values
 from pmkit.risk.cube import PnLCube
 from pmkit.risk.moved import MovedMarket
 from pmkit.scenarios.scenario_set import ScenarioSet
 
-__all__ = ["revalue"]
+__all__ = ["LiveValues", "build_cube", "distinct", "exact_values", "revalue", "values_at"]
+
+#: value of one unit of a living option at the horizon in each scenario, settlement currency, discounted;
+#: takes the market after the scenarios and the value before them
+LiveValues: TypeAlias = Callable[[Option, MovedMarket, float], FloatArray]
 
 
 def revalue(
@@ -37,7 +42,7 @@ def revalue(
     snapshot : MarketSnapshot
         Market before the scenarios.
     scenarios : ScenarioSet
-        Spot, vol, basis and fixing moves with their conventions.
+        Moves of any kind of factor with their conventions.
     threads : int
         Threads that share the instruments, 1 or more; the result has equal bits for any number.
 
@@ -48,13 +53,15 @@ def revalue(
     Raises
     ------
     DataGapError
-        An instrument has no forward, vol or scenario factor, or the smile must move without a surface.
+        An instrument has no forward, vol or scenario factor, the smile must move without a surface, or a
+        factor moves a rate or a funding rate that the snapshot does not have.
     ConventionError
-        A contract settles inside the horizon and the scenarios have no fixing for it.
+        A contract settles inside the horizon and the scenarios have no fixing for it, or an argument is of
+        another kind.
     SchemaError
         An instrument is unknown to the snapshot or expired.
     ParameterError
-        ``threads`` below 1.
+        ``threads`` below 1, or a move that leaves a price or a vol that is not positive and finite.
 
     Notes
     -----
@@ -64,13 +71,22 @@ def revalue(
     * ``ln F' = ln S' + ln(F/S) (tau - h)/tau + basis move``: the carry runs off with time;
     * a perpetual keeps its premium over the index: ``P' = P S'/S``, times its own basis factor where there is
       one;
+    * a long perpetual pays ``(f + x) h`` of its notional at the price before, with f the snapshot's last
+      funding rate as a simple annual decimal: ``N (f + x) h / P`` coins or ``q P (f + x) h`` in quote
+      currency; nothing where the snapshot has no rate;
     * implied vol is the contract's own times the smile's move (see ``ScenarioSet.dynamics``) times the level,
-      ``exp(x s)`` or ``max(0, 1 + x s)`` with ``s`` from ``ScenarioSet.vol_term``;
+      ``exp(x s)`` or ``max(0, 1 + x s)`` with ``s`` from ``ScenarioSet.vol_term``, times the term factor
+      ``(days/reference)^x``, and then less skew and plus curvature as in :class:`pmkit.surface.SurfaceShock`;
+    * options in quote currency carry ``exp(-(r + x)(tau - h))`` where the snapshot has a discount factor;
+      forwards do not move with the rate;
+    * a currency's fx turns what is settled in it into USD; prices in quote currency do not move with it;
     * contracts that expire at or before the horizon settle at their fixing, and the payoff is kept in
       settlement currency to the horizon.
 
     Inverse options are worth ``B76(F', K, tau - h, iv')/F'`` coins, inverse futures gain ``N (1/F - 1/F')``
-    coins, and coins are worth S' at the horizon. About 40 ns a value, 60 ns where the smile moves.
+    coins, and coins are worth S' at the horizon. Factors of names that the snapshot does not hold move
+    nothing; ``cube.unheld_factors`` lists them. By default each option keeps its own vol ("by strike") and
+    the surface only moves it; ``snapshot.on_surface()`` values every option on the surface itself.
 
     References
     ----------
@@ -88,13 +104,85 @@ def revalue(
     """
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise ParameterError(f"threads is {threads!r}", "a whole number, 1 or more", "correct it")
-    instruments = _distinct(book)
+    instruments = distinct(book)
     moved = MovedMarket(snapshot, scenarios, instruments)
+    return build_cube(instruments, moved, exact_values, method="risk.revalue", threads=threads)
+
+
+def exact_values(option: Option, moved: MovedMarket, before: float) -> FloatArray:
+    """Return the value of one unit of a living option in each scenario, settlement currency.
+
+    Parameters
+    ----------
+    option : Option
+        One that outlives the horizon.
+    moved : MovedMarket
+        Prepared for it.
+    before : float
+        Its value before the scenarios; the exact value does not need it.
+    """
+    return values_at(option, moved, moved.vol(option))
+
+
+def values_at(option: Option, moved: MovedMarket, iv: FloatArray) -> FloatArray:
+    """Return the value of one unit of a living option at given vols, settlement currency, discounted.
+
+    Parameters
+    ----------
+    option : Option
+        One that outlives the horizon.
+    moved : MovedMarket
+        Prepared for it; forwards, time and discount factors are its.
+    iv : ndarray, shape (scenarios,)
+        Annualised decimals.
+    """
+    forwards = moved.forwards[option.underlying, option.expiry]
+    values = option_values(
+        forwards,
+        iv,
+        option.strike,
+        moved.tau(option.expiry),
+        option.is_call,
+        option.is_inverse,
+        log_forward=moved.vols.logs[option.underlying, option.expiry],
+    )
+    df = moved.discount(option)[1]
+    if not (isinstance(df, float) and df == 1.0):
+        values *= df
+    return values
+
+
+def build_cube(
+    instruments: tuple[Instrument, ...],
+    moved: MovedMarket,
+    live_values: LiveValues,
+    *,
+    method: str,
+    threads: int = 1,
+    parameters: Mapping[str, Any] | None = None,
+) -> PnLCube:
+    """Return the cube of distinct instruments with a given way to value options that outlive the horizon.
+
+    Parameters
+    ----------
+    instruments : tuple of Instrument
+    moved : MovedMarket
+        Market after the scenarios, prepared for them.
+    live_values : callable
+        Value of one unit of a living option in each scenario, settlement currency; everything else is exact.
+    method : str
+        Name for the provenance.
+    threads : int
+        Threads that share the instruments.
+    parameters : mapping, optional
+        Further parameters for the provenance.
+    """
+    snapshot, scenarios, money = moved.snapshot, moved.scenarios, moved.money
     shape = (len(instruments), len(scenarios))
     unit_usd, unit_coin = np.empty(shape), np.zeros(shape)
 
     def fill(row: int) -> _Value:
-        return _value(instruments[row], moved, unit_usd[row], unit_coin[row])
+        return _value(instruments[row], moved, live_values, unit_usd[row], unit_coin[row])
 
     if threads == 1 or len(instruments) < 2:
         bases = [fill(row) for row in range(len(instruments))]
@@ -107,15 +195,19 @@ def revalue(
         unit_coin=unit_coin,
         base_usd=np.array([b.usd for b in bases], dtype=np.float64),
         base_coin=np.array([b.coin for b in bases], dtype=np.float64),
-        spot0={u: snapshot.spot(u) for u in snapshot.underlyings},
-        spot1=moved.spot,
-        moved=frozenset(u for u in snapshot.underlyings if moved.covers(u)),
+        spot0=money.spot0,
+        spot1=money.spot1,
+        moved=money.moved,
         scenarios=scenarios,
         settled=tuple(i.name for i in instruments if moved.settles(i)),
+        fx0=money.fx0,
+        fx1=money.fx1,
+        unheld_factors=moved.unheld_factors,
+        snapshot=snapshot,
         provenance=Provenance(
-            method="risk.revalue",
+            method=method,
             data={"snapshot": snapshot.fingerprint, "scenarios": scenarios.fingerprint},
-            parameters={"instruments": [i.name for i in instruments]},
+            parameters={"instruments": [i.name for i in instruments], **(parameters or {})},
             seed=scenarios.provenance.seed,
             simulated=scenarios.provenance.simulated,
         ),
@@ -130,8 +222,14 @@ class _Value:
     coin: float
 
 
-def _distinct(book: Portfolio | Sequence[Instrument]) -> tuple[Instrument, ...]:
+def distinct(book: Portfolio | Sequence[Instrument]) -> tuple[Instrument, ...]:
     """Return the instruments once each, in order."""
+    if not isinstance(book, (Portfolio, Iterable)) or isinstance(book, str):
+        raise ConventionError(
+            f"the book is a {type(book).__name__}",
+            "a Portfolio or instruments",
+            "Portfolio.from_csv, or [position.instrument for position in positions]",
+        )
     listed = book.instruments if isinstance(book, Portfolio) else tuple(book)
     seen: dict[str, Instrument] = {}
     for instrument in listed:
@@ -152,47 +250,57 @@ def _distinct(book: Portfolio | Sequence[Instrument]) -> tuple[Instrument, ...]:
     return tuple(seen.values())
 
 
-def _value(instrument: Instrument, moved: MovedMarket, usd: FloatArray, coin: FloatArray) -> _Value:
+def _value(
+    instrument: Instrument, moved: MovedMarket, live_values: LiveValues, usd: FloatArray, coin: FloatArray
+) -> _Value:
     """Fill the unit profit of one instrument and return its present value."""
     if isinstance(instrument, Option):
-        return _option(instrument, moved, usd, coin)
-    spot, size = moved.snapshot.spot(instrument.underlying), instrument.multiplier
-    spot_after = moved.spot[instrument.underlying]
+        return _option(instrument, moved, live_values, usd, coin)
+    name, size = instrument.underlying, instrument.multiplier
+    spot, spot_after = moved.snapshot.spot(name), moved.spot[name]
     if isinstance(instrument, Spot):
         np.multiply(size, spot_after - spot, out=usd)
         return _Value(size * spot, 0.0)
     before = moved.snapshot.mark(instrument).price
+    paid: FloatArray | float | None = None
     if isinstance(instrument, Perpetual):
-        after = moved.perpetual(instrument.underlying)
+        after, paid = moved.perpetual(name), moved.funding(name)
     else:
         assert isinstance(instrument, Future)
-        key = (instrument.underlying, instrument.expiry)
+        key = (name, instrument.expiry)
         after = moved.fixings[key] if moved.settles(instrument) else moved.forwards[key]
     if instrument.is_inverse:
         np.multiply(size / before, (after - before) / after, out=coin)
+        if paid is not None:
+            coin -= size / before * paid
         np.multiply(coin, spot_after, out=usd)
-    else:
-        np.multiply(size, after - before, out=usd)
+        return _Value(0.0, 0.0)
+    np.multiply(size, after - before, out=usd)
+    if paid is not None:
+        usd -= size * before * paid
+    worth = _worth_of(instrument, moved)
+    if worth is not None:
+        usd *= worth[1]
     return _Value(0.0, 0.0)
 
 
-def _option(option: Option, moved: MovedMarket, usd: FloatArray, coin: FloatArray) -> _Value:
+def _option(
+    option: Option, moved: MovedMarket, live_values: LiveValues, usd: FloatArray, coin: FloatArray
+) -> _Value:
     """Fill the unit profit of an option; both values come from one kernel, so no move gives no profit."""
     snapshot, key = moved.snapshot, (option.underlying, option.expiry)
-    spot, spot_after, size = (
-        snapshot.spot(option.underlying),
-        moved.spot[option.underlying],
-        option.multiplier,
-    )
-    kind = (option.is_call, option.is_inverse)
+    spot, size = snapshot.spot(option.underlying), option.multiplier
+    forward = np.array([snapshot.forward(*key)])
     base = option_values(
-        np.array([snapshot.forward(*key)]),
+        forward,
         np.array([snapshot.iv(option)]),
         option.strike,
         snapshot.tau(option.expiry),
-        *kind,
+        option.is_call,
+        option.is_inverse,
+        log_forward=forward_logs(forward),
     )
-    before = size * float(base[0])
+    unit = float(base[0]) * moved.discount(option)[0]
     if moved.settles(option):
         fixing = moved.fixings[key]
         sign = 1.0 if option.is_call else -1.0
@@ -200,13 +308,25 @@ def _option(option: Option, moved: MovedMarket, usd: FloatArray, coin: FloatArra
         if option.is_inverse:
             after /= fixing
     else:
-        after = option_values(
-            moved.forwards[key], moved.vol(option), option.strike, moved.tau(option.expiry), *kind
-        )
+        after = live_values(option, moved, unit)
+    before = size * unit
     after *= size
-    if not option.is_inverse:
+    if option.is_inverse:
+        np.subtract(after, before, out=coin)
+        np.subtract(after * moved.spot[option.underlying], before * spot, out=usd)
+        return _Value(before * spot, before)
+    worth = _worth_of(option, moved)
+    if worth is None:
         np.subtract(after, before, out=usd)
         return _Value(before, 0.0)
-    np.subtract(after, before, out=coin)
-    np.subtract(after * spot_after, before * spot, out=usd)
-    return _Value(before * spot, before)
+    np.subtract(after * worth[1], before * worth[0], out=usd)
+    return _Value(before * worth[0], 0.0)
+
+
+def _worth_of(instrument: Instrument, moved: MovedMarket) -> tuple[float, FloatArray | float] | None:
+    """Return USD per unit of settlement currency before and after, None where it is one USD throughout."""
+    currency, money = instrument.settlement_currency, moved.money
+    if currency not in money.fx0 or money.is_dollar(currency):
+        return None
+    before, after = money.before(currency), money.after(currency)
+    return before, (before if after is None else after)

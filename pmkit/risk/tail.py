@@ -71,7 +71,12 @@ def tail_of(pnl: npt.ArrayLike, level: float, weights: npt.ArrayLike | None = No
     if weights is None:
         weight = np.full(profit.size, 1.0 / profit.size)
     else:
-        weight = np.asarray(weights, dtype=np.float64)
+        try:
+            weight = np.asarray(weights, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ParameterError(
+                "weights are not numeric", "one weight a scenario", "convert them to float"
+            ) from None
         if (
             weight.shape != profit.shape
             or not (weight >= 0.0).all()

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pmkit.core.errors import DataGapError, ParameterError, PmkitError
+from pmkit.core.progress import ProgressBar
 from pmkit.core.random import stream
 from pmkit.core.result import Result
 from pmkit.core.types import FloatArray
@@ -71,6 +72,16 @@ def leave_one_date_out(
         The set has no dates, as a grid.
     ParameterError
         P&L of another length, unknown measure, or a level outside (0.5, 1).
+
+    Examples
+    --------
+    >>> from pmkit.market import load_history
+    >>> from pmkit.scenarios.historical import historical
+    >>> snap = MarketSnapshot.from_marks("2024-01-01T12:00:00Z", {"BTC": 42_000.0})
+    >>> past = load_history("crypto-daily-2020-2023")
+    >>> scen = historical(past, snap, underlyings=["BTC"], horizon=1, replications=1)
+    >>> leave_one_date_out(scen.column("spot", "BTC"), scen).date
+    '2020-03-12'
     """
     if scenarios.dates is None or scenarios.history_dates is None:
         raise DataGapError(
@@ -164,6 +175,7 @@ def estimation_error(
     measure: Measure = "ES",
     numeraire: str = "USD",
     n_paths: int = 20_000,
+    progress: bool | None = None,
     **design: Any,
 ) -> EstimationError:
     """Return the spread of ES or VaR over bootstrap replicates of the history with refitted models.
@@ -182,6 +194,8 @@ def estimation_error(
     numeraire : str
     n_paths : int
         Paths a replicate.
+    progress : bool, optional
+        Whether to show a progress bar; where left out, in a terminal, after two seconds.
     **design
         Further arguments of :func:`pmkit.scenarios.refit_scenarios`: give those of the base run.
 
@@ -204,19 +218,31 @@ def estimation_error(
     References
     ----------
     Politis and Romano (1994), section 2.
+
+    Examples
+    --------
+    >>> from pmkit.market import load_history
+    >>> snap = MarketSnapshot.from_marks("2024-01-01T12:00:00Z", {"BTC": 42_000.0})
+    >>> past = load_history("crypto-daily-2020-2023")
+    >>> row = {"type": "position", "instrument": "BTC-PERPETUAL", "qty": 100, "as_of": snap.as_of}
+    >>> kind = {"underlyings": ["BTC"], "n_boot": 3, "n_paths": 1000, "vol_anchor": "filter"}
+    >>> len(estimation_error(past, snap, Portfolio.from_records([row]), **kind).values)
+    3
     """
     _check_replicates(n_boot, measure)
     chosen = [float(levels)] if isinstance(levels, (int, float)) else [float(x) for x in levels]
     rows: list[list[float]] = []
     failed = 0
-    for replicate in range(n_boot):
-        scenarios = refit_scenarios(history, snapshot, replicate, n_paths=n_paths, **design)
-        if not scenarios.provenance.parameters["converged"]:
-            failed += 1
-            continue
-        pnl = revalue(book, snapshot, scenarios).account_pnl(book, balances=balances, numeraire=numeraire)
-        tails = [tail_of(pnl, level) for level in chosen]
-        rows.append([tail.es() if measure == "ES" else tail.threshold for tail in tails])
+    with ProgressBar("refits", n_boot, progress) as bar:
+        for replicate in range(n_boot):
+            scenarios = refit_scenarios(history, snapshot, replicate, n_paths=n_paths, **design)
+            bar.advance()
+            if not scenarios.provenance.parameters["converged"]:
+                failed += 1
+                continue
+            pnl = revalue(book, snapshot, scenarios).account_pnl(book, balances=balances, numeraire=numeraire)
+            tails = [tail_of(pnl, level) for level in chosen]
+            rows.append([tail.es() if measure == "ES" else tail.threshold for tail in tails])
     if len(rows) < _FEWEST_REPLICATES:
         raise DataGapError(
             f"{failed} of {n_boot} refits did not converge",
@@ -272,6 +298,16 @@ def window_error(
     References
     ----------
     Politis and Romano (1994), section 2.
+
+    Examples
+    --------
+    >>> from pmkit.market import load_history
+    >>> from pmkit.scenarios.historical import historical
+    >>> snap = MarketSnapshot.from_marks("2024-01-01T12:00:00Z", {"BTC": 42_000.0})
+    >>> past = load_history("crypto-daily-2020-2023")
+    >>> scen = historical(past, snap, underlyings=["BTC"], horizon=1, replications=1)
+    >>> round(window_error(scen.column("spot", "BTC"), scen, 0.975, n_boot=50).se[0.975], 3)
+    0.005
     """
     _check_replicates(n_boot, measure)
     if scenarios.dates is None:

@@ -107,6 +107,15 @@ def age_weighted(
     References
     ----------
     Boudoukh, Richardson and Whitelaw (1998).
+
+    Examples
+    --------
+    >>> from pmkit.market import MarketSnapshot, load_history
+    >>> snap = MarketSnapshot.from_marks("2024-01-01T12:00:00Z", {"BTC": 42_000.0})
+    >>> past = load_history("crypto-daily-2020-2023")
+    >>> scen = age_weighted(past, snap, underlyings=["BTC"], horizon=1, replications=1)
+    >>> float(scen.weights[-1].round(4)), round(scen.n_independent)
+    (0.02, 99)
     """
     design = WindowDesign(
         history=history,
@@ -146,4 +155,5 @@ def age_weighted(
             f"weights fall with age by {decay:g} a day: the newest window has {newest:.2%}, half of the "
             f"weight lies on the newest {half} windows; spot moves are unscaled",
         ),
+        references=("boudoukh1998",),
     )

@@ -86,6 +86,15 @@ def copula_simulated(
     References
     ----------
     McNeil, Frey and Embrechts (2015), chapter 7; McNeil and Frey (2000).
+
+    Examples
+    --------
+    >>> from pmkit.market import MarketSnapshot, load_history
+    >>> snap = MarketSnapshot.from_marks("2024-01-01T12:00:00Z", {"BTC": 42_000.0, "ETH": 2300.0})
+    >>> past = load_history("crypto-daily-2020-2023")
+    >>> scen = copula_simulated(past, snap, n_paths=1000, vol_anchor="filter")
+    >>> len(scen), scen.underlyings
+    (1000, ('BTC', 'ETH'))
     """
     names = underlyings_of(history, snapshot, underlyings)
     if len(names) < 2:
@@ -179,4 +188,5 @@ def copula_simulated(
             design.response.note(snapshot.as_of),
             BRIDGE_NOTE.format("the path's conditional volatility"),
         ),
+        references=("mcneil2015", "mcneil2000"),
     )

@@ -19,6 +19,7 @@ from pmkit.core.random import stream
 from pmkit.core.types import FloatArray
 from pmkit.market.history import PriceHistory
 from pmkit.market.snapshot import MarketSnapshot
+from pmkit.scenarios.inputs import check_kind
 from pmkit.scenarios.response import FactorResponse
 from pmkit.scenarios.scenario_set import Factor
 
@@ -179,6 +180,7 @@ def underlyings_of(
     history: PriceHistory, snapshot: MarketSnapshot, underlyings: Sequence[str] | str | None
 ) -> list[str]:
     """Return the underlyings to simulate: the named ones, else all of the snapshot."""
+    check_kind("snapshot", snapshot, MarketSnapshot, "MarketSnapshot.from_marks or load_snapshot")
     if isinstance(underlyings, str):
         underlyings = [underlyings]
     names = list(dict.fromkeys(snapshot.underlyings if underlyings is None else underlyings))
@@ -197,6 +199,7 @@ def underlyings_of(
 
 def check_horizon(horizon: int, history: PriceHistory) -> int:
     """Return the horizon in days after checking it against the calendar of the history."""
+    check_kind("history", history, PriceHistory, "pmkit.market.load_history or PriceHistory.from_frame")
     if isinstance(horizon, bool) or not isinstance(horizon, int) or horizon < 1:
         raise ParameterError(f"horizon is {horizon!r}", "a whole number of days, 1 or more", "correct it")
     if history.periods_per_year != 365:

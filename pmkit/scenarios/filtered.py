@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pmkit.core.errors import ConventionError, DataGapError, HistoryEndsWarning, ParameterError
+from pmkit.core.errors import (
+    ConventionError,
+    DataGapError,
+    HistoryEndsWarning,
+    ParameterError,
+    SchemaError,
+)
 from pmkit.core.provenance import Provenance
 from pmkit.core.random import stream
 from pmkit.core.types import Dynamics, FloatArray, IntArray
@@ -111,6 +117,15 @@ def filtered_historical(
     References
     ----------
     Barone-Adesi, Giannopoulos and Vosper (1999), equations (3) to (5).
+
+    Examples
+    --------
+    >>> from pmkit.market import MarketSnapshot, load_history
+    >>> snap = MarketSnapshot.from_marks("2024-01-01T12:00:00Z", {"BTC": 42_000.0})
+    >>> past = load_history("crypto-daily-2020-2023")
+    >>> scen = filtered_historical(past, snap, underlyings=["BTC"], n_paths=1000, vol_anchor="filter")
+    >>> len(scen), float(scen.summary().loc["BTC spot", "sd"].round(3))
+    (1000, 0.035)
     """
     design = FilteredDesign(
         history=history,
@@ -187,7 +202,19 @@ class FilteredDesign:
     def given(self, models: Mapping[str, VolatilityModel]) -> dict[str, VolatilityModel]:
         """Return the given models after checking that they cover the underlyings on the same dates."""
         chosen: dict[str, VolatilityModel] = {}
+        if not isinstance(models, Mapping):
+            raise SchemaError(
+                f"models are a {type(models).__name__}",
+                "a mapping of underlying to VolatilityModel",
+                "pass {'BTC': fit_volatility(...)}",
+            )
         for name in self.underlyings:
+            if name in models and not isinstance(models[name], VolatilityModel):
+                raise SchemaError(
+                    f"the model of {name} is a {type(models[name]).__name__}",
+                    "a VolatilityModel",
+                    "fit it with fit_volatility",
+                )
             if name not in models:
                 raise DataGapError(
                     f"no volatility model for {name}",
@@ -330,6 +357,7 @@ class FilteredDesign:
                 simulated=bool(getattr(self.history, "simulated", False)),
             ),
             notes=(self.gap_text, *self._notes(models, levels, reached, tenors)),
+            references=("baroneadesi1999",),
         )
 
     def _tenors(self, name: str) -> dict[str, float]:

@@ -1,20 +1,20 @@
-"""Hypothetical scenarios: the full product of spot and vol moves, and lists of named moves."""
+"""Hypothetical scenarios: products of spot and vol moves, alike, joint or crossed, and over time."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from pmkit.core.errors import ParameterError
 from pmkit.core.provenance import Provenance
-from pmkit.core.types import Dynamics, FloatArray
+from pmkit.core.types import Dynamics
 from pmkit.scenarios.scenario_set import Factor, ScenarioSet, TermScaling
 
-__all__ = ["grid", "table"]
+__all__ = ["grid", "grid_over_time", "table"]
 
 Unit = Literal["relative", "log"]
 Move = float | Mapping[str, float]
@@ -22,7 +22,7 @@ Move = float | Mapping[str, float]
 
 def grid(
     spot: Sequence[float] | Mapping[str, Sequence[float]],
-    vol: Sequence[float] = (0.0,),
+    vol: Sequence[float] | Mapping[str, Sequence[float]] = (0.0,),
     horizon_days: float = 0.0,
     *,
     dynamics: Dynamics,
@@ -41,8 +41,9 @@ def grid(
     spot : sequence of float, or mapping of underlying to sequence
         Moves in ``spot_unit``. A plain list moves all ``underlyings`` alike. Lists by underlying are paired
         entry by entry where ``joint``, combined in full otherwise.
-    vol : sequence of float
-        Moves of implied vol at the reference tenor in ``vol_unit``, the same for all underlyings.
+    vol : sequence of float, or mapping of underlying to sequence
+        Moves of implied vol at the reference tenor in ``vol_unit``, the same for all underlyings or by
+        underlying, which are then paired or combined as those of spot.
     horizon_days : float
         Days of ageing, 0 for instantaneous shocks.
     dynamics : {"sticky_strike", "sticky_moneyness", "sticky_delta"}
@@ -73,19 +74,15 @@ def grid(
     >>> len(scen), scen.label(0)
     (6, 'spot -10%, vol -25%')
     """
-    lists = _lists(spot, underlyings, joint)
-    names = list(lists)
-    combined = zip(*lists.values(), strict=True) if joint else itertools.product(*lists.values())
-    rows: list[tuple[str, Mapping[str, float], float]] = []
-    for moves, v in itertools.product(list(combined), _numbers("vol", vol)):
-        by_name = dict(zip(names, moves, strict=True))
-        alike = len(set(moves)) == 1
-        words = (
-            f"spot {_percent(moves[0], spot_unit)}"
-            if alike
-            else ", ".join(f"{u} spot {_percent(x, spot_unit)}" for u, x in by_name.items())
-        )
-        rows.append((f"{words}, vol {_percent(v, vol_unit)}", by_name, v))
+    spots = _combined("spot", spot, underlyings, joint)
+    names = list(spots[0])
+    vols: Sequence[Move] = (
+        _combined("vol", vol, names, joint) if isinstance(vol, Mapping) else _numbers("vol", vol)
+    )
+    rows = [
+        (f"{_words('spot', s, spot_unit)}, {_words('vol', v, vol_unit)}", s, v)
+        for s, v in itertools.product(spots, vols)
+    ]
     return table(
         rows,
         horizon_days=horizon_days,
@@ -135,71 +132,109 @@ def table(
     >>> table(rows, dynamics="sticky_strike", underlyings=["BTC"]).shocks.tolist()
     [[-0.5, 0.8], [0.3, 0.0]]
     """
-    names = list(dict.fromkeys(underlyings))
-    listed = list(rows)
+    names = named(underlyings)
+    listed = _triples(rows)
     if not listed or not names:
         raise ParameterError(
             f"{len(listed)} rows and {len(names)} underlyings", "at least one of each", "give a move"
         )
-    if not (
-        math.isfinite(horizon_days)
-        and horizon_days >= 0.0
-        and math.isfinite(min_vol_up)
-        and min_vol_up >= 0.0
-    ):
-        raise ParameterError(
-            f"horizon_days {horizon_days!r}, min_vol_up {min_vol_up!r}", "finite, 0 or more", "correct them"
-        )
-    for unit in (spot_unit, vol_unit):
-        if unit not in ("relative", "log"):
-            raise ParameterError(f"unit {unit!r}", "'relative' or 'log'", "name one of the two")
     labels = [str(label) for label, _, _ in listed]
     if len(set(labels)) < len(labels):
         repeated = next(x for x in labels if labels.count(x) > 1)
         raise ParameterError(f"scenario {repeated!r} appears twice", "distinct labels", "rename one of them")
     spot_moves = np.array([_moves(s, names, label) for label, s, _ in listed])
     vol_moves = np.array([_moves(v, names, label) for label, _, v in listed])
-    _check_floor("spot", spot_moves, spot_unit, labels, strict=True)
-    _check_floor("vol", vol_moves, vol_unit, labels, strict=False)
     factors = tuple(Factor(kind, u) for kind in ("spot", "vol") for u in names)
     return ScenarioSet(
         name=name,
         factors=factors,
         shocks=np.hstack([spot_moves, vol_moves]),
-        horizon_days=float(horizon_days),
+        horizon_days=horizon_days,
         dynamics=dynamics,
         spot_unit=spot_unit,
         vol_unit=vol_unit,
         vol_term=vol_term,
-        min_vol_up=float(min_vol_up),
+        min_vol_up=min_vol_up,
         labels=tuple(labels),
         provenance=Provenance(method=f"scenarios.{name}", parameters={"rows": len(labels)}),
     )
 
 
-def _lists(
-    spot: Sequence[float] | Mapping[str, Sequence[float]], underlyings: Sequence[str], joint: bool
-) -> dict[str, list[float]]:
-    """Return the spot moves by underlying."""
-    if isinstance(spot, Mapping):
-        lists = {str(u): _numbers(f"spot of {u}", moves) for u, moves in spot.items()}
+def grid_over_time(
+    horizons: Sequence[float],
+    spot: Sequence[float] | Mapping[str, Sequence[float]],
+    vol: Sequence[float] | Mapping[str, Sequence[float]] = (0.0,),
+    **settings: Any,
+) -> dict[float, ScenarioSet]:
+    """Return one grid a horizon: spot by vol by time, keyed by the days of ageing.
+
+    A set has one horizon, so that every row of a table of results ages alike; time is therefore a list of
+    sets, and ``{h: revalue(book, snapshot, scen) for h, scen in ...}`` is the cube.
+
+    Parameters
+    ----------
+    horizons : sequence of float
+        Days, 0 or more, distinct.
+    spot, vol
+        As for :func:`grid`.
+    **settings
+        The other arguments of :func:`grid`; ``name`` gets the days appended.
+
+    Raises
+    ------
+    ParameterError
+        No horizon or the same one twice; others as :func:`grid`.
+
+    Examples
+    --------
+    >>> sets = grid_over_time([0, 7], [-0.1, 0.1], dynamics="sticky_strike")
+    >>> {h: (len(s), s.horizon_days) for h, s in sets.items()}
+    {0.0: (2, 0.0), 7.0: (2, 7.0)}
+    """
+    days = _numbers("horizons", horizons)
+    if not days or len(set(days)) < len(days):
+        raise ParameterError(f"horizons are {days}", "distinct days, at least one", "correct the list")
+    if "horizon_days" in settings:
+        raise ParameterError(
+            "horizon_days beside horizons", "one of the two", "put the days into the list of horizons"
+        )
+    name = str(settings.pop("name", "grid"))
+    return {h: grid(spot, vol, h, name=f"{name}, {h:g} days", **settings) for h in days}
+
+
+def _combined(
+    what: str, moves: Sequence[float] | Mapping[str, Sequence[float]], names: Sequence[str], joint: bool
+) -> list[dict[str, float]]:
+    """Return the move of each underlying in every combination."""
+    if isinstance(moves, Mapping):
+        lists = {str(u): _numbers(f"{what} of {u}", list_) for u, list_ in moves.items()}
     else:
-        joint_moves = _numbers("spot", spot)
-        lists = {u: joint_moves for u in dict.fromkeys(underlyings)}
+        alike = _numbers(what, moves)
+        lists = {u: alike for u in named(names)}
         if not joint:
             raise ParameterError(
                 "joint=False with one list for all underlyings",
                 "a mapping of underlying to moves",
                 "name the moves of each underlying",
             )
-    lengths = {u: len(moves) for u, moves in lists.items()}
+    lengths = {u: len(list_) for u, list_ in lists.items()}
     if not lists or min(lengths.values()) == 0 or (joint and len(set(lengths.values())) > 1):
         raise ParameterError(
-            f"spot moves by underlying number {lengths}",
+            f"{what} moves by underlying number {lengths}",
             "at least one move each, equally many where they move jointly",
             "complete the lists, or pass joint=False for all combinations",
         )
-    return lists
+    rows = zip(*lists.values(), strict=True) if joint else itertools.product(*lists.values())
+    return [dict(zip(lists, row, strict=True)) for row in rows]
+
+
+def _words(kind: str, moves: Mapping[str, float] | float, unit: str) -> str:
+    """Say one move for all, or the move of each."""
+    if not isinstance(moves, Mapping):
+        return f"{kind} {_percent(moves, unit)}"
+    if len(set(moves.values())) == 1:
+        return f"{kind} {_percent(next(iter(moves.values())), unit)}"
+    return ", ".join(f"{u} {kind} {_percent(x, unit)}" for u, x in moves.items())
 
 
 def _moves(given: Move, names: Sequence[str], label: str) -> list[float]:
@@ -218,6 +253,8 @@ def _moves(given: Move, names: Sequence[str], label: str) -> list[float]:
 
 def _numbers(what: str, moves: Iterable[object]) -> list[float]:
     """Return the moves as floats, or raise naming the one that is none."""
+    if not isinstance(moves, Iterable):
+        raise ParameterError(f"{what} is {moves!r}", "a list such as [-0.16, 0.16]", "put it in brackets")
     numbers = []
     for move in [moves] if isinstance(moves, str) else moves:
         if isinstance(move, (str, bytes, bool)) or not hasattr(move, "__float__"):
@@ -226,18 +263,18 @@ def _numbers(what: str, moves: Iterable[object]) -> list[float]:
     return numbers
 
 
-def _check_floor(what: str, moves: FloatArray, unit: str, labels: Sequence[str], *, strict: bool) -> None:
-    """Raise where a relative move leaves a price at 0 or below, or a vol below 0."""
-    bad = ~np.isfinite(moves)
-    if unit == "relative":
-        bad |= (moves <= -1.0) if strict else (moves < -1.0)
-    if bad.any():
-        row, column = (int(i) for i in np.argwhere(bad)[0])
-        raise ParameterError(
-            f"{what} move {moves[row, column]:g} in scenario {labels[row]!r}",
-            f"a finite decimal above -1 ({unit})",
-            "write -0.16 for 16 per cent down",
-        )
+def named(underlyings: Sequence[str] | str) -> list[str]:
+    """Return the underlyings once each; a single name is one underlying, not its letters."""
+    return list(dict.fromkeys([underlyings] if isinstance(underlyings, str) else underlyings))
+
+
+def _triples(rows: Iterable[tuple[str, Move, Move]]) -> list[tuple[str, Move, Move]]:
+    """Return the rows, or raise where one is not a label with two moves."""
+    listed = list(rows)
+    for at, row in enumerate(listed):
+        if isinstance(row, str) or not isinstance(row, Sequence) or len(row) != 3:
+            raise ParameterError(f"row {at} is {row!r}", "a label, a spot move and a vol move", "complete it")
+    return listed
 
 
 def _percent(move: float, unit: str) -> str:

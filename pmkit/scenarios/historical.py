@@ -80,6 +80,15 @@ def historical(
     The spot move of a window is the sum of its daily log returns r. Vol and basis follow by
     :class:`FactorResponse`, and contracts that expire inside the horizon settle on a Brownian bridge between
     the closes whose spread is the sample's daily standard deviation. ``n_independent`` is days / horizon.
+
+    Examples
+    --------
+    >>> from pmkit.market import MarketSnapshot, load_history
+    >>> snap = MarketSnapshot.from_marks("2024-01-01T12:00:00Z", {"BTC": 42_000.0})
+    >>> past = load_history("crypto-daily-2020-2023")
+    >>> scen = historical(past, snap, underlyings=["BTC"], horizon=1, replications=1)
+    >>> len(scen), float(scen.summary().loc["BTC spot", "min"].round(4))
+    (1460, -0.4647)
     """
     h = check_horizon(horizon, history)
     if isinstance(replications, bool) or not isinstance(replications, int) or replications < 1:

@@ -9,10 +9,11 @@ from typing import Any, Protocol, cast
 import numpy as np
 import pandas as pd
 
-from pmkit.core.errors import ConventionError, DataGapError, ParameterError
+from pmkit.core.errors import ConventionError, DataGapError, ParameterError, SchemaError
 from pmkit.core.types import FloatArray
 from pmkit.estimation import VolatilityModel, ewma_covariance
 from pmkit.estimation.dynamic.correlation import CorrelationModel
+from pmkit.estimation.univariate.volatility_fit import OWN_MODELS
 from pmkit.scenarios.filtered import FilteredDesign
 from pmkit.scenarios.scenario_set import Factor
 
@@ -58,7 +59,10 @@ class Recursion:
 
 @dataclass(frozen=True, kw_only=True)
 class JointFilter:
-    """Mean, volatility and correlation of every factor, day by day and for the next day."""
+    """Mean, volatility and correlation of every factor, day by day and for the next day.
+
+    ``lost`` says in words what the start of the recursions costs.
+    """
 
     index: pd.DatetimeIndex
     mean: FloatArray
@@ -70,6 +74,7 @@ class JointFilter:
     params: FloatArray
     recursion: Recursion
     words: str
+    lost: str
 
 
 def joint_filter(
@@ -79,8 +84,9 @@ def joint_filter(
     correlation: CorrelationPath | CorrelationModel | None,
     decay: float,
     start: int,
+    keep_start: bool,
 ) -> JointFilter:
-    """Return the filter over all factors, the days of the start left out."""
+    """Return the filter over all factors, the days of the start left out unless ``keep_start``."""
     returns = design.returns
     index = pd.DatetimeIndex(returns.index)
     if (
@@ -106,11 +112,13 @@ def joint_filter(
                 "correlation is given without models", "the volatility models behind it", "pass both"
             )
         x = raw - mean
-        sigma, path, ahead, R = _exponential(x, labels, decay, start)
+        begin = 0 if keep_start else start
+        sigma, path, ahead, R = _exponential(x, labels, decay, start, begin)
         return JointFilter(
-            index=index[start:],
+            index=index[begin:],
+            lost=_lost(x[:start, :spots], x[start:, :spots], index, design.underlyings, keep_start),
             mean=mean,
-            deviations=np.ascontiguousarray(x[start:]),
+            deviations=np.ascontiguousarray(x[begin:]),
             sigma=sigma,
             path=path,
             next_sigma=ahead,
@@ -128,33 +136,41 @@ def joint_filter(
                 "the dates of the history",
                 "filter the model over history.returns()",
             )
+        if model.model not in OWN_MODELS:
+            raise ConventionError(
+                f"the model of {name} is {model.model}",
+                f"{' or '.join(OWN_MODELS)}, whose recursion runs along the paths",
+                "fit model='gjr', or take filtered_historical with vol_anchor='filter'",
+            )
         p = model.params
         mean[i], ahead[i] = float(p["mu"]), model.next_sigma
         sigma[:, i] = model.sigma.to_numpy()
-        params[i] = [p["omega"], p["alpha"], p["gamma"], p["beta"]]
+        params[i] = [p["omega"], p["alpha"], p.get("gamma", 0.0), p["beta"]]
     x = raw - mean
+    first = 0 if keep_start else start  # from here on every volatility is known
     if extra:
-        own = _exponential(x[:, spots:], labels[spots:], decay, start)
-        sigma[start:, spots:], ahead[spots:] = own[0], own[2]
+        own = _exponential(x[:, spots:], labels[spots:], decay, start, first)
+        sigma[first:, spots:], ahead[spots:] = own[0], own[2]
     if correlation is None:
-        begin = 2 * start
+        begin = 2 * first
         if len(x) - begin < _FEWEST_POOL:
             raise DataGapError(
                 f"{len(x)} returns",
                 f"at least {begin + _FEWEST_POOL}",
                 "take a shorter start or a longer history",
             )
-        path, R = _exponential(x[start:] / sigma[start:], labels, decay, start)[1::2]
+        path, R = _exponential(x[first:] / sigma[first:], labels, decay, start, first)[1::2]
         recursion = Recursion(state=R, constant=np.zeros_like(R), news=(1.0 - decay, decay, 0.0))
         words = f"given volatility models, exponentially weighted correlation {decay:g}"
     else:
-        begin = start
+        begin = first
         path, R, recursion = _given_path(correlation, design.underlyings, n, returns.index)
-        path = path[start:]
+        path = path[begin:]
         moving = "held at the next day's" if recursion.news[0] == 0.0 else "moving along each path"
         words = f"given volatility models, given correlation {moving}"
     return JointFilter(
         index=index[begin:],
+        lost=_lost(x[:begin, :spots], x[begin:, :spots], index, design.underlyings, keep_start),
         mean=mean,
         deviations=np.ascontiguousarray(x[begin:]),
         sigma=np.ascontiguousarray(sigma[begin:]),
@@ -168,11 +184,25 @@ def joint_filter(
 
 
 def _exponential(
-    x: FloatArray, labels: list[str], decay: float, start: int
+    x: FloatArray, labels: list[str], decay: float, start: int, first: int
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Return volatilities and correlations of the days after the start, then those of the next day."""
-    fitted = ewma_covariance(pd.DataFrame(x, columns=labels), decay, start=start, keep_path=True)
-    full = cast("FloatArray", fitted.path)[start:]
+    """Return volatilities and correlations of the days from ``first`` on, then those of the next day.
+
+    With ``first`` 0 the second moment of the first ``start`` days stands before the first of them.
+    """
+    begin: int | FloatArray = start
+    if first == 0:
+        rows = np.ascontiguousarray(x[:start].T)
+        begin = np.add.reduce(rows[:, None, :] * rows[None, :, :], axis=2) / start
+        still = np.flatnonzero(~(np.diag(begin) > 0.0))
+        if still.size:
+            raise ParameterError(
+                f"{labels[still[0]]} does not move in the first {start} days",
+                "a start in which every factor moves",
+                "take a longer start",
+            )
+    fitted = ewma_covariance(pd.DataFrame(x, columns=labels), decay, start=begin, keep_path=True)
+    full = cast("FloatArray", fitted.path)[first:]
     sigma = np.sqrt(np.diagonal(full, axis1=1, axis2=2))
     path = full / sigma[:, :, None] / sigma[:, None, :]
     return (
@@ -183,11 +213,35 @@ def _exponential(
     )
 
 
+def _lost(
+    before: FloatArray, after: FloatArray, index: pd.DatetimeIndex, names: Sequence[str], kept: bool
+) -> str:
+    """Return in words what the start costs: the days, and a move that no day after them equals."""
+    if kept:
+        return "every day lends a residual; the first days were seen by the start of their own recursion"
+    text = f"the first {len(before)} days only start the recursions and lend no residual"
+    worst = [
+        f"{name} {before[row, i]:+.1%} on {index[row].date()}"
+        for i, name in enumerate(names)
+        if (row := int(np.argmax(np.abs(before[:, i])))) >= 0
+        and abs(before[row, i]) > float(np.abs(after[:, i]).max())
+    ]
+    if not worst:
+        return text
+    return f"{text}: THE LARGEST MOVE OF THE HISTORY IS LOST ({', '.join(worst)}); keep_start=True keeps it"
+
+
 def _given_path(
     correlation: CorrelationPath | CorrelationModel, names: Sequence[str], n: int, dates: pd.Index
 ) -> tuple[FloatArray, FloatArray, Recursion]:
     """Return path, next matrix and recursion of a correlation model in the order of the underlyings."""
     own = isinstance(correlation, CorrelationModel)
+    if not (hasattr(correlation, "next_correlation") and (own or hasattr(correlation, "path"))):
+        raise SchemaError(
+            f"correlation is a {type(correlation).__name__}",
+            "a CorrelationModel, or an object with path and next_correlation",
+            "fit it with fit_correlation on the residuals of the models",
+        )
     if own and not cast("CorrelationModel", correlation).residuals.index.equals(dates):
         raise ConventionError(
             "the correlation model covers other dates than the returns",

@@ -50,6 +50,7 @@ def joint_filtered(
     expiries: Expiries | None = None,
     drift: bool = False,
     start: int = 75,
+    keep_start: bool = False,
 ) -> ScenarioSet:
     """Return filtered scenarios in which correlation, like volatility, is today's and not the sample's.
 
@@ -81,7 +82,12 @@ def joint_filtered(
     paths : {"simulated", "overlapping"}
         Days drawn independently with replacement, or every past window once, in its own order.
     start : int
-        First days that only start the recursions.
+        First days whose second moment starts the recursions.
+    keep_start : bool
+        Whether those days lend residuals as well. They are left out by default, because their covariance has
+        seen them; where the largest move of the history is among them the notes of the result say so. Kept,
+        the recursion runs from the first day, as those of fitted models do, and a shock among the first days
+        comes out smaller than it was.
 
     Returns
     -------
@@ -93,7 +99,10 @@ def joint_filtered(
     DataGapError
         Fewer than 50 days after the start; a model is absent; others as :func:`filtered_historical`.
     ConventionError
-        Models, correlations or factors on other dates than the returns.
+        Models, correlations or factors on other dates than the returns; a model whose recursion is not that
+        of ``gjr``, ``garch`` or ``ewma``.
+    SchemaError
+        Models, correlation or factors of another kind.
     ParameterError
         Arguments out of range; ``correlation`` without ``models``; a matrix that is not positive definite.
     LookAheadError
@@ -116,10 +125,21 @@ def joint_filtered(
     ----------
     Barone-Adesi, Giannopoulos and Vosper (1999), for one asset; Duffie and Pan (1997), for returns brought to
     a current covariance.
+
+    Examples
+    --------
+    >>> from pmkit.market import MarketSnapshot, load_history
+    >>> snap = MarketSnapshot.from_marks("2024-01-01T12:00:00Z", {"BTC": 42_000.0, "ETH": 2300.0})
+    >>> past = load_history("crypto-daily-2020-2023")
+    >>> scen = joint_filtered(past, snap, n_paths=1000, vol_anchor="filter")
+    >>> len(scen), scen.underlyings
+    (1000, ('BTC', 'ETH'))
     """
     names = underlyings_of(history, snapshot, underlyings)
     if paths not in ("simulated", "overlapping"):
         raise ParameterError(f"paths is {paths!r}", "'simulated' or 'overlapping'", "name one of them")
+    if not isinstance(keep_start, bool):
+        raise ParameterError(f"keep_start is {keep_start!r}", "True or False", "name one of them")
     if isinstance(decay, bool) or not isinstance(decay, (int, float)) or not 0.0 < decay < 1.0:
         raise ParameterError(f"decay is {decay!r}", "above 0 and below 1", "0.97 is usual")
     design = FilteredDesign(
@@ -138,7 +158,7 @@ def joint_filtered(
         drift=drift,
     )
     extra = _extra(factors, design, names)
-    filtered = joint_filter(design, extra, models, correlation, float(decay), start)
+    filtered = joint_filter(design, extra, models, correlation, float(decay), start, keep_start)
     if design.warning is not None:
         warnings.warn(design.warning, stacklevel=2)
     reached = dict(zip(names, filtered.next_sigma, strict=False))
@@ -189,6 +209,10 @@ def _extra(
 ) -> dict[Factor, FloatArray]:
     """Return the observed moves of further factors in a fixed order, checked against the dates of returns."""
     out: dict[Factor, FloatArray] = {}
+    if factors is not None and not isinstance(factors, Mapping):
+        raise SchemaError(
+            f"factors are a {type(factors).__name__}", "a mapping of Factor to Series", "name the factors"
+        )
     for factor in sorted(factors or {}, key=lambda f: f.label if isinstance(f, Factor) else str(f)):
         if (
             not isinstance(factor, Factor)
@@ -288,6 +312,7 @@ def _scenario_set(
                 "n_paths": len(drawn),
                 "paths": paths,
                 "filter": filtered.words,
+                "first_residual": str(filtered.index[0].date()),
                 "factors": [factor.label for factor in extra],
                 "dynamics": design.dynamics,
                 "response": design.response.id,
@@ -308,7 +333,9 @@ def _scenario_set(
                 else ()
             ),
             f"{len(pool)} residual days from {filtered.index[0].date()} on, {paths} paths",
+            filtered.lost,
             design.response.note(design.snapshot.as_of),
             BRIDGE_NOTE.format("the path's conditional volatility"),
         ),
+        references=("baroneadesi1999", "duffie1997"),
     )

@@ -74,6 +74,15 @@ def refit_scenarios(
     References
     ----------
     Politis and Romano (1994), section 2.
+
+    Examples
+    --------
+    >>> from pmkit.market import MarketSnapshot, load_history
+    >>> snap = MarketSnapshot.from_marks("2024-01-01T12:00:00Z", {"BTC": 42_000.0})
+    >>> past = load_history("crypto-daily-2020-2023")
+    >>> scen = refit_scenarios(past, snap, 0, underlyings=["BTC"], n_paths=1000, vol_anchor="filter")
+    >>> len(scen), scen.provenance.parameters["converged"]
+    (1000, True)
     """
     if isinstance(replicate, bool) or not isinstance(replicate, int) or replicate < 0:
         raise ParameterError(f"replicate is {replicate!r}", "a whole number, 0 or more", "correct it")

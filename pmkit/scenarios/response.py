@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -17,7 +14,8 @@ import pandas as pd
 from pmkit.core.errors import DataGapError, ParameterError
 from pmkit.core.provenance import fingerprint
 from pmkit.core.result import Result
-from pmkit.scenarios.scenario_set import TermScaling
+from pmkit.scenarios.factors import TermScaling
+from pmkit.scenarios.tables import check_keys, read_table
 
 __all__ = ["FactorResponse", "UnderlyingResponse", "factor_response"]
 
@@ -216,29 +214,8 @@ def factor_response(name: str | os.PathLike[str] = DEFAULT_RESPONSE) -> FactorRe
     >>> btc.vol_slope, btc.vol_slope_se, btc.vol_r2, btc.vol_residual_sd
     (-1.08, 0.1189, 0.4094, 0.03196)
     """
-    text = os.fspath(name)
-    if text.endswith(".toml"):
-        path = Path(text)
-        if not path.is_file():
-            raise DataGapError(
-                f"no file {path.name}", "a TOML file of response parameters", "correct the path"
-            )
-        content, where = path.read_bytes(), path.name
-    else:
-        folder = resources.files("pmkit.scenarios").joinpath("params")
-        known = sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
-        if text not in known:
-            raise DataGapError(
-                f"no response set {text!r}",
-                f"one of {', '.join(known)}",
-                "correct the id, or give a .toml file",
-            )
-        content, where = folder.joinpath(f"{text}.toml").read_bytes(), f"{text}.toml"
-    try:
-        table = tomllib.loads(content.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise ParameterError(f"{problem}", "a TOML file", "correct the syntax", file=where) from None
-    return _from_table(table, where)
+    found, _, where = read_table(name, "response set")
+    return _from_table(found, where)
 
 
 def _from_table(table: dict[str, Any], where: str) -> FactorResponse:
@@ -246,11 +223,11 @@ def _from_table(table: dict[str, Any], where: str) -> FactorResponse:
     top = ("id", "venue", "source", "first_observed", "last_observed", "valid_from")
     vol = ("reference_days", "short_power", "long_power", "floor_days", "residual_df", "residual_correlation")
     basis = ("reference_days", "power", "residual_df", "expiry_decay", "residual_correlation")
-    _check_keys(table, (*top, "vol", "basis", "underlying", "assumed"), where)
-    _check_keys(table["vol"], vol, where, "vol")
-    _check_keys(table["basis"], basis, where, "basis")
+    check_keys(table, (*top, "vol", "basis", "underlying", "assumed"), where)
+    check_keys(table["vol"], vol, where, "vol")
+    check_keys(table["basis"], basis, where, "basis")
     for coin, part in table["underlying"].items():
-        _check_keys(part, tuple(f.name for f in fields(UnderlyingResponse)), where, f"underlying.{coin}")
+        check_keys(part, tuple(f.name for f in fields(UnderlyingResponse)), where, f"underlying.{coin}")
     for key in ("first_observed", "last_observed", "valid_from"):
         if not isinstance(table[key], date):
             raise ParameterError(
@@ -270,17 +247,3 @@ def _from_table(table: dict[str, Any], where: str) -> FactorResponse:
         underlyings={coin: UnderlyingResponse(**part) for coin, part in table["underlying"].items()},
         assumed=table["assumed"],
     )
-
-
-def _check_keys(found: Any, wanted: tuple[str, ...], where: str, part: str = "the file") -> None:
-    if not isinstance(found, dict):
-        raise ParameterError(f"{part} is {found!r}", "a table", "restore the section", file=where)
-    absent, unknown = [k for k in wanted if k not in found], [k for k in found if k not in wanted]
-    if absent or unknown:
-        raise ParameterError(
-            f"{part} lacks {', '.join(absent) or 'nothing'} and has unknown "
-            f"{', '.join(unknown) or 'nothing'}",
-            f"the keys {', '.join(wanted)}",
-            "complete the file",
-            file=where,
-        )

@@ -4,68 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
-from pmkit.core.errors import ConventionError, ParameterError
-from pmkit.core.plotting import new_axes
+from pmkit.core.errors import ConventionError, DataGapError, ParameterError, PmkitError
 from pmkit.core.provenance import Provenance, fingerprint
 from pmkit.core.result import Result
 from pmkit.core.types import Dynamics, FloatArray, IntArray
+from pmkit.scenarios.factors import Factor, FactorKind, TermScaling, check_factors, check_moves
 
 if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
     from matplotlib.axes import Axes
+
+    from pmkit.scenarios.reweight import Mask, Predicate, Weights
 
 __all__ = ["Factor", "FactorKind", "ScenarioSet", "TermScaling"]
 
-FactorKind = Literal["spot", "vol", "basis", "fixing"]
-
-
-class Factor(NamedTuple):
-    """One risk factor: spot or vol of an underlying, basis of one expiry, or a fixing inside the horizon.
-
-    ``spot``   move of the index over the horizon.
-    ``vol``    move of implied vol at the reference tenor of :class:`TermScaling`; other tenors by its law.
-    ``basis``  move of ln(forward / index) of ``expiry``, always additive in logs, after carry has run off.
-    ``fixing`` log move of the index from now to ``expiry``, an instant of settlement inside the horizon.
-    """
-
-    kind: FactorKind
-    underlying: str
-    expiry: pd.Timestamp | None = None
-
-    @property
-    def label(self) -> str:
-        """Name used in frames, for example ``BTC spot`` or ``BTC basis 2026-12-25``."""
-        return f"{self.underlying} {self.kind}" + ("" if self.expiry is None else f" {self.expiry:%Y-%m-%d}")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TermScaling:
-    """Power law by which a vol shock at the reference tenor reaches other tenors.
-
-    ``scale(d) = (reference_days / max(d, floor_days)) ** p`` with ``p = short_power`` below the reference
-    tenor and ``long_power`` from it on. Zero powers give a parallel shock.
-
-    Examples
-    --------
-    >>> round(TermScaling(short_power=0.30, long_power=0.13).scale(7.0), 8)
-    1.54741558
-    """
-
-    reference_days: float = 30.0
-    short_power: float = 0.0
-    long_power: float = 0.0
-    floor_days: float = 1.0
-
-    def scale(self, days: float) -> float:
-        """Return the factor by which the shock of the reference tenor is multiplied at ``days``."""
-        power = self.short_power if days < self.reference_days else self.long_power
-        return float((self.reference_days / max(days, self.floor_days)) ** power)
+#: a floor of implied vol beyond this is a slip of unit
+_LARGEST_FLOOR = 5.0
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -78,7 +41,8 @@ class ScenarioSet(Result):
     factors : tuple of Factor
         Columns of ``shocks``.
     shocks : ndarray, shape (scenarios, factors)
-        Spot in ``spot_unit``; vol in ``vol_unit`` at the reference tenor; basis and fixing in logs.
+        Spot in ``spot_unit``; vol in ``vol_unit`` at the reference tenor; the unit of every other kind stands
+        in :class:`Factor`.
     weights : ndarray, shape (scenarios,)
         Non-negative, sum 1; equal where none are given.
     horizon_days : float
@@ -98,6 +62,16 @@ class ScenarioSet(Result):
     n_independent : float
         Independent history observations behind the set, n / h; infinite for hypothetical sets.
     provenance : Provenance
+    notes : tuple of str
+        What a reader must know: what was observed, assumed, left out.
+
+    Raises
+    ------
+    ParameterError
+        Shocks that are no table or not finite, a relative spot move of -1 or below, a relative vol move below
+        -1, weights that do not sum to 1, a horizon or vol floor below 0, a repeated factor, an unknown unit.
+    ConventionError
+        Unknown factor kind or smile dynamics, a currency moved twice, a rate that looks like percent.
     """
 
     name: str
@@ -107,7 +81,7 @@ class ScenarioSet(Result):
     dynamics: Dynamics
     spot_unit: Literal["log", "relative"] = "log"
     vol_unit: Literal["log", "relative"] = "log"
-    vol_term: TermScaling = TermScaling()
+    vol_term: TermScaling = TermScaling()  # noqa: RUF009 (frozen)
     min_vol_up: float = 0.0
     weights: FloatArray = field(default_factory=lambda: np.empty(0))
     labels: tuple[str, ...] | None = None
@@ -116,21 +90,22 @@ class ScenarioSet(Result):
     n_independent: float = math.inf
     provenance: Provenance = field(default_factory=lambda: Provenance(method="scenarios.ScenarioSet"))
     notes: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        shocks = np.ascontiguousarray(self.shocks, dtype=np.float64)
+        try:
+            shocks = np.ascontiguousarray(self.shocks, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ParameterError(
+                f"shocks of {self.name!r} are no table of numbers",
+                "one row a scenario and one column a factor",
+                "convert them to float",
+            ) from None
         if shocks.ndim != 2 or shocks.shape[1] != len(self.factors) or shocks.shape[0] == 0:
             raise ParameterError(
                 f"shocks have shape {shocks.shape} for {len(self.factors)} factors",
                 "one row a scenario and one column a factor",
                 "reshape the table",
-            )
-        if not np.isfinite(shocks).all():
-            row, column = np.argwhere(~np.isfinite(shocks))[0]
-            raise ParameterError(
-                f"shock of {self.factors[column].label} in scenario {row} is {shocks[row, column]}",
-                "finite numbers",
-                "drop or repair the observation before building scenarios",
             )
         if self.dynamics not in ("sticky_strike", "sticky_moneyness", "sticky_delta"):
             raise ConventionError(
@@ -138,25 +113,38 @@ class ScenarioSet(Result):
                 "sticky_strike, sticky_moneyness or sticky_delta",
                 "name one of them",
             )
-        if len(set(self.factors)) < len(self.factors):
-            raise ParameterError("a factor appears twice", "distinct factors", "merge the columns")
-        weights = np.asarray(self.weights, dtype=np.float64)
-        if weights.size == 0:
-            weights = np.full(shocks.shape[0], 1.0 / shocks.shape[0])
-        if (
-            weights.shape != (shocks.shape[0],)
-            or not (weights >= 0.0).all()
-            or abs(float(weights.sum()) - 1.0) > 1e-9
-        ):
-            raise ParameterError(
-                f"weights of shape {weights.shape} with sum {float(weights.sum()):g}",
-                "one non-negative weight a scenario, sum 1",
-                "normalise the weights",
-            )
+        check_factors(self.factors)
+        self._check_conventions()
+        check_moves(self.factors, shocks, self.spot_unit, self.vol_unit, self.labels)
+        weights = _weights(self.weights, shocks.shape[0])
         for array in (shocks, weights):
             array.setflags(write=False)
         object.__setattr__(self, "shocks", shocks)
         object.__setattr__(self, "weights", weights)
+
+    def _check_conventions(self) -> None:
+        """Raise where a unit is unknown, a length or a label does not fit, or a number is below 0."""
+        for word in ("spot_unit", "vol_unit"):
+            if getattr(self, word) not in ("log", "relative"):
+                raise ParameterError(
+                    f"{word} is {getattr(self, word)!r}", "'relative' or 'log'", "name one of the two"
+                )
+        for word in ("horizon_days", "min_vol_up"):
+            value = getattr(self, word)
+            if not (isinstance(value, (int, float)) and math.isfinite(value) and value >= 0.0):
+                raise ParameterError(f"{word} is {value!r}", "a finite number, 0 or more", "correct it")
+        if self.min_vol_up > _LARGEST_FLOOR:
+            raise ConventionError(
+                f"min_vol_up is {self.min_vol_up:g}: looks like percent",
+                "a decimal such as 0.4",
+                "divide by 100",
+            )
+        rows = len(self.shocks)
+        for what, given in (("labels", self.labels), ("dates", self.dates)):
+            if given is not None and len(given) != rows:
+                raise ParameterError(
+                    f"{len(given)} {what} for {rows} scenarios", "one a scenario", "complete them"
+                )
 
     def __len__(self) -> int:
         return int(self.shocks.shape[0])
@@ -199,26 +187,37 @@ class ScenarioSet(Result):
         return ", ".join(parts)
 
     def subset(self, rows: Sequence[int] | IntArray, name: str | None = None) -> ScenarioSet:
-        """Return the set of the chosen rows with weights normalised."""
-        at = np.asarray(rows, dtype=np.int64)
+        """Return the set of the chosen rows with weights normalised.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            Numbers of scenarios from 0, in any order, also repeatedly.
+        name : str, optional
+
+        Raises
+        ------
+        ParameterError
+            A number that is not whole or outside the set, or none; for truth values there is :meth:`filter`.
+        DataGapError
+            The chosen rows have no weight.
+        """
+        at = _row_numbers(rows, len(self))
         weights = self.weights[at]
-        return ScenarioSet(
+        total = float(weights.sum())
+        if not total > 0.0:
+            raise DataGapError(
+                f"the {at.size} chosen scenarios of {self.name!r} have no weight",
+                "at least one with weight",
+                "give weights first: with_weights",
+            )
+        return replace(
+            self,
             name=name or self.name,
-            factors=self.factors,
             shocks=self.shocks[at],
-            horizon_days=self.horizon_days,
-            dynamics=self.dynamics,
-            spot_unit=self.spot_unit,
-            vol_unit=self.vol_unit,
-            vol_term=self.vol_term,
-            min_vol_up=self.min_vol_up,
-            weights=weights / weights.sum(),
+            weights=weights / total,
             labels=None if self.labels is None else tuple(self.labels[i] for i in at),
             dates=None if self.dates is None else self.dates[at],
-            history_dates=self.history_dates,
-            n_independent=self.n_independent,
-            provenance=self.provenance,
-            notes=self.notes,
         )
 
     @property
@@ -245,39 +244,160 @@ class ScenarioSet(Result):
         return frame
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Return axes with the vol move against the spot move of the first underlying, a point a scenario."""
-        axes = new_axes(ax)
-        names = self.underlyings
-        if not names:
-            raise ParameterError(
-                f"{self.name!r} moves no spot", "a spot factor", "plot a column of to_frame()"
-            )
-        vol = self.column("vol", names[0])
-        scale = np.zeros(len(self)) if vol is None else vol
-        shown = 100.0 * (np.expm1(scale) if self.vol_unit == "log" else scale)
-        axes.plot(100.0 * (self.spot_multiplier(names[0]) - 1.0), shown, ".", markersize=2.0, alpha=0.5)
-        axes.set(
-            xlabel=f"move of {names[0]} over {self.horizon_days:g} days, %",
-            ylabel=f"move of {self.vol_term.reference_days:g}-day vol, %",
-            title=f"{self.name}: {len(self):,} scenarios",
-        )
-        return axes
+        """Return axes with the vol move against the spot move of the first underlying, a point a scenario.
+
+        Raises
+        ------
+        ParameterError
+            The set moves no spot.
+        """
+        from pmkit.scenarios.describe import plotted
+
+        return plotted(self, ax)
 
     def summary(self) -> pd.DataFrame:
         """Return one row a factor: unit, mean, sd, 1 % and 99 % quantile, minimum and maximum."""
-        rows = {}
-        for column, factor in enumerate(self.factors):
-            x = self.shocks[:, column]
-            unit = {"spot": self.spot_unit, "vol": self.vol_unit}.get(factor.kind, "log")
-            rows[factor.label] = {
-                "unit": unit,
-                "mean": x.mean(),
-                "sd": x.std(),
-                "q01": np.quantile(x, 0.01),
-                "q99": np.quantile(x, 0.99),
-                "min": x.min(),
-                "max": x.max(),
-            }
-        frame = pd.DataFrame.from_dict(rows, orient="index")
-        frame.index.name = f"{self.name}: {len(self)} scenarios, {self.horizon_days:g} days, {self.dynamics}"
-        return frame
+        from pmkit.scenarios.describe import summarised
+
+        return summarised(self)
+
+    def filter(self, keep: Mask | Predicate, name: str | None = None) -> ScenarioSet:
+        """Return the scenarios that pass a condition, weights normalised; how many were left out is noted.
+
+        Parameters
+        ----------
+        keep : array of bool, shape (scenarios,), or callable
+            A mask, or a function of :meth:`to_frame` that returns one.
+        name : str, optional
+
+        Raises
+        ------
+        ParameterError
+            A mask of another shape or not of truth values.
+        DataGapError
+            Nothing passes.
+
+        Examples
+        --------
+        >>> from pmkit.scenarios import grid
+        >>> falls = grid([-0.2, -0.1, 0.1], dynamics="sticky_strike").filter(lambda f: f["BTC spot"] < 0.0)
+        >>> falls.weights.tolist()
+        [0.5, 0.5]
+        """
+        from pmkit.scenarios.reweight import filtered_rows
+
+        return filtered_rows(self, keep, name)
+
+    def with_weights(self, weights: Weights, *, normalise: bool = False) -> ScenarioSet:
+        """Return the same scenarios with the given weights, an array or a mapping of label to weight.
+
+        Raises
+        ------
+        ParameterError
+            Not one non-negative finite weight a scenario, or a sum other than 1 without ``normalise``.
+        """
+        from pmkit.scenarios.reweight import reweighted
+
+        return reweighted(self, weights, normalise=normalise)
+
+    def age(self, decay: float) -> ScenarioSet:
+        """Return the same scenarios, each weight times ``decay`` to the power of its age in days.
+
+        Raises
+        ------
+        ParameterError
+            ``decay`` outside (0, 1].
+        DataGapError
+            A set without dates.
+
+        Notes
+        -----
+        The age of a scenario is that of its newest day, in rows of ``history_dates``; weights sum to 1 again.
+
+        References
+        ----------
+        Boudoukh, Richardson and Whitelaw (1998).
+        """
+        from pmkit.scenarios.reweight import aged
+
+        return aged(self, decay)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the set to one npz file with a JSON header and return its path; the write is atomic.
+
+        :func:`pmkit.scenarios.load_scenarios` reads it back to the last bit, provenance and notes included,
+        and refuses a file that was changed. Equal sets give equal bytes.
+        """
+        from pmkit.scenarios.storage import save_scenarios
+
+        return save_scenarios(self, path)
+
+    def check(self) -> None:
+        """Raise where weights do not sum to 1 or a date lies outside the calendar."""
+        total = float(np.add.reduce(self.weights))
+        if abs(total - 1.0) > 1e-9:
+            raise PmkitError(f"weights sum to {total!r}", "1", "report it with the inputs")
+        if self.dates is not None and self.history_dates is not None:
+            last = int(self.dates.max())
+            if int(self.dates.min()) < 0 or last >= len(self.history_dates):
+                raise PmkitError(
+                    f"a scenario of {self.name!r} points at day {last} of {len(self.history_dates)}",
+                    "days of the calendar",
+                    "give the dates that belong to these scenarios",
+                )
+
+    def describe(self) -> pd.DataFrame:
+        """Return in words what is shocked, how, over what horizon, under what smile dynamics and weights.
+
+        Returns
+        -------
+        DataFrame
+            One column ``says``; the index names the item: number of scenarios, each kind of factor, horizon,
+            dynamics, weights, evidence, source, notes.
+
+        Examples
+        --------
+        >>> from pmkit.scenarios import grid
+        >>> grid([-0.1, 0.1], dynamics="sticky_strike", underlyings=["BTC"]).describe().loc["horizon", "says"]
+        'instantaneous'
+        """
+        from pmkit.scenarios.describe import described
+
+        return described(self)
+
+    def __repr__(self) -> str:
+        lines = [f"{item:<11}{row['says']}" for item, row in self.describe().iterrows()]
+        return "\n".join([f"ScenarioSet {self.name!r}", *lines, self.summary().to_string(index_names=False)])
+
+    def _repr_html_(self) -> str:
+        words = self.describe().to_html(header=False)
+        return f"<h4>ScenarioSet {self.name}</h4>{words}{self.summary().to_html()}"
+
+
+def _row_numbers(rows: Sequence[int] | IntArray, count: int) -> IntArray:
+    """Return the numbers of scenarios, or raise where one is none."""
+    at = np.asarray(rows)
+    if at.ndim != 1 or at.size == 0 or not np.issubdtype(at.dtype, np.integer):
+        raise ParameterError(
+            f"rows are {at.dtype} of shape {at.shape}",
+            "numbers of scenarios, at least one",
+            "give whole numbers; a mask goes to filter",
+        )
+    if int(at.min()) < 0 or int(at.max()) >= count:
+        wrong = int(at.min()) if int(at.min()) < 0 else int(at.max())
+        raise ParameterError(f"row {wrong}", f"a number from 0 to {count - 1}", "correct it")
+    return at.astype(np.int64)
+
+
+def _weights(given: FloatArray, rows: int) -> FloatArray:
+    """Return the weights, equal where none are given, or raise."""
+    weights = np.array(given, dtype=np.float64)
+    if weights.size == 0:
+        return np.full(rows, 1.0 / rows)
+    if weights.shape != (rows,) or not (weights >= 0.0).all() or abs(float(weights.sum()) - 1.0) > 1e-9:
+        raise ParameterError(
+            f"weights of shape {weights.shape} with sum {float(weights.sum()):g}",
+            "one non-negative weight a scenario, sum 1",
+            "normalise the weights",
+        )
+    return weights

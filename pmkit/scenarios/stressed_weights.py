@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -10,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pmkit.core.errors import ConventionError, DataGapError, ParameterError
+from pmkit.core.errors import DataGapError, ParameterError
 from pmkit.core.provenance import Provenance
+from pmkit.scenarios.combine import concatenate
 from pmkit.scenarios.scenario_set import ScenarioSet
 from pmkit.scenarios.windows import effective_observations
 
@@ -127,33 +127,9 @@ def append_stressed(base: ScenarioSet, stressed: ScenarioSet, weight: float = 0.
     [0.375, 0.375, 0.25]
     """
     _check_weight(weight)
-    for word in ("horizon_days", "dynamics", "spot_unit", "vol_unit", "vol_term", "min_vol_up"):
-        a, b = getattr(base, word), getattr(stressed, word)
-        if a != b:
-            raise ConventionError(
-                f"{word} is {a} in {base.name!r} and {b} in {stressed.name!r}",
-                "sets with the same conventions",
-                "build both with the same arguments",
-            )
-    if set(base.factors) != set(stressed.factors):
-        odd = sorted(f.label for f in set(base.factors) ^ set(stressed.factors))
-        raise ConventionError(
-            f"only one of {base.name!r} and {stressed.name!r} moves {', '.join(odd)}",
-            "the same factors",
-            "build both for the same underlyings and expiries",
-        )
-    columns = [stressed.factors.index(factor) for factor in base.factors]
-    labels = None
-    if base.labels is not None or stressed.labels is not None:
-        labels = tuple(one.label(i) for one in (base, stressed) for i in range(len(one)))
-    spread = (1.0 - weight) ** 2 / base.n_independent + weight**2 / stressed.n_independent
+    joined = concatenate([base, stressed], shares=[1.0 - weight, weight])
     return replace(
-        base,
-        name=f"{base.name} with {stressed.name}",
-        shocks=np.vstack([base.shocks, stressed.shocks[:, columns]]),
-        weights=np.concatenate([(1.0 - weight) * base.weights, weight * stressed.weights]),
-        labels=labels,
-        n_independent=1.0 / spread if spread > 0.0 else math.inf,
+        joined,
         provenance=Provenance(
             method="scenarios.append_stressed",
             data={"base": base.fingerprint, "stressed": stressed.fingerprint},
@@ -161,24 +137,8 @@ def append_stressed(base: ScenarioSet, stressed: ScenarioSet, weight: float = 0.
             seed=base.provenance.seed,
             simulated=base.provenance.simulated or stressed.provenance.simulated,
         ),
-        notes=(*base.notes, *stressed.notes, f"{stressed.name} carries {weight:.1%} of the weight"),
-        **_joined_dates(base, stressed),
+        notes=(*joined.notes, f"{stressed.name} carries {weight:.1%} of the weight"),
     )
-
-
-def _joined_dates(base: ScenarioSet, stressed: ScenarioSet) -> dict[str, Any]:
-    """Return dates over one calendar; none where a set has none or their scenarios have unequal days."""
-    parts = (base, stressed)
-    calendars = [
-        one.history_dates for one in parts if one.dates is not None and one.history_dates is not None
-    ]
-    if len(calendars) < 2:
-        return {"dates": None, "history_dates": None}
-    every = calendars[0].union(calendars[1])
-    rows = [every.get_indexer(calendar)[one.dates] for one, calendar in zip(parts, calendars, strict=True)]
-    if rows[0].shape[1] != rows[1].shape[1]:
-        return {"dates": None, "history_dates": None}
-    return {"dates": np.vstack(rows).astype(np.int64), "history_dates": every}
 
 
 def _check_weight(weight: float) -> None:

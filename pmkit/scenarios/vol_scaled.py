@@ -49,7 +49,15 @@ def scale_ratio(
     >>> scale_ratio([0.01, 0.02, 0.08], 0.04, floor=1.0, cap=3.0).tolist()
     [3.0, 2.0, 1.0]
     """
-    own = np.asarray(sigma, dtype=np.float64)
+    try:
+        own = np.asarray(sigma, dtype=np.float64)
+        next_sigma, floor, cap = float(next_sigma), float(floor), float(cap)
+    except (TypeError, ValueError):
+        raise ParameterError(
+            f"sigma is a {type(sigma).__name__}, next_sigma {next_sigma!r}, floor {floor!r}, cap {cap!r}",
+            "numbers",
+            "correct the arguments",
+        ) from None
     if not (
         np.isfinite(own).all() and bool((own > 0.0).all()) and math.isfinite(next_sigma) and next_sigma > 0.0
     ):
@@ -118,6 +126,15 @@ def volatility_scaled(
     References
     ----------
     Hull and White (1998).
+
+    Examples
+    --------
+    >>> from pmkit.market import MarketSnapshot, load_history
+    >>> snap = MarketSnapshot.from_marks("2024-01-01T12:00:00Z", {"BTC": 42_000.0})
+    >>> past = load_history("crypto-daily-2020-2023")
+    >>> scen = volatility_scaled(past, snap, underlyings=["BTC"], horizon=1, replications=1)
+    >>> len(scen), float(scen.summary().loc["BTC spot", "min"].round(4))
+    (1460, -0.3042)
     """
     design = WindowDesign(
         history=history,
@@ -196,4 +213,5 @@ def volatility_scaled(
             "anchor_level": anchors,
         },
         notes=notes,
+        references=("hullwhite1998",),
     )

@@ -115,6 +115,7 @@ class WindowDesign:
         data: Mapping[str, str],
         parameters: Mapping[str, Any],
         notes: Sequence[str],
+        references: tuple[str, ...],
     ) -> ScenarioSet:
         """Return the set that replays ``daily`` moves window by window.
 
@@ -128,7 +129,7 @@ class WindowDesign:
             Daily volatility of the path between two closes.
         window_weights : ndarray, shape (windows,)
             Oldest first, 0 or more.
-        data, parameters, notes
+        data, parameters, notes, references
             Beyond what every method records.
         """
         h, count = self.horizon, self.replications
@@ -185,4 +186,5 @@ class WindowDesign:
                 self.law.note(self.snapshot.as_of),
                 BRIDGE_NOTE.format(spread),
             ),
+            references=references,
         )

@@ -21,7 +21,8 @@ from pmkit.surface.inputs.parity_bounds import ParityBounds, parity_bounds
 from pmkit.surface.inputs.quote_filter import FilteredQuotes, QuoteFilter, filter_quotes
 from pmkit.surface.inputs.repair import Repair, repair
 from pmkit.surface.inputs.slice_quotes import SliceQuotes, slice_quotes
-from pmkit.surface.joint.andreasen_huge import AndreasenHugeSlice, AndreasenHugeSurface, fit_andreasen_huge
+from pmkit.surface.joint.andreasen_huge import AndreasenHugeSlice, AndreasenHugeSurface
+from pmkit.surface.joint.andreasen_huge_fit import fit_andreasen_huge
 from pmkit.surface.joint.essvi import EssviParameters, EssviSlice, EssviSurface
 from pmkit.surface.joint.essvi_bound import f_gj, f_mm, psi_max
 from pmkit.surface.joint.essvi_box import (
@@ -37,18 +38,21 @@ from pmkit.surface.joint.essvi_box import (
 )
 from pmkit.surface.joint.essvi_calendar import HendriksMartini, hendriks_martini
 from pmkit.surface.joint.essvi_fit import EssviFit, anchored_theta, fit_essvi
+from pmkit.surface.joint.essvi_spline import EssviSplineSlice, EssviSplineSurface
 from pmkit.surface.joint.fengler import FenglerSlice, FenglerSurface, fit_fengler
+from pmkit.surface.joint.spline_basis import SplineBasis
 from pmkit.surface.joint.ssvi import SsviSurface, repaired_jump_wing, ssvi_parameters
 from pmkit.surface.joint.ssvi_fit import SsviFit, fit_ssvi
 from pmkit.surface.joint.ssvi_phi import HestonPhi, ModifiedPowerPhi, PowerPhi, SsviReport, ssvi_conditions
 from pmkit.surface.moves.apply_shock import shock_surface
 from pmkit.surface.moves.dynamics import SkewStickiness, skew_stickiness, spot_vols
-from pmkit.surface.moves.factors import SimulatedSurfaces, SurfaceFactors, surface_factors
+from pmkit.surface.moves.factors import SurfaceFactors, surface_factors
 from pmkit.surface.moves.headroom import Headroom, find_headroom
 from pmkit.surface.moves.projection import fit_smile
 from pmkit.surface.moves.scaling_limits import calendar_room, essvi_scaling_limit, raw_scaling_limit
 from pmkit.surface.moves.shocked import ShockedSlice, ShockedSurface
 from pmkit.surface.moves.shocks import SurfaceShock, elasticity_needed
+from pmkit.surface.moves.simulated_surfaces import SimulatedSurfaces
 from pmkit.surface.panel import PanelFit, fit_panel
 from pmkit.surface.readouts.clocks import Clock, ClockedSurface
 from pmkit.surface.readouts.constant_time import VixIndex, dvol_like, vix_index
@@ -97,6 +101,8 @@ __all__ = [
     "EssviParameters",
     "EssviProjection",
     "EssviSlice",
+    "EssviSplineSlice",
+    "EssviSplineSurface",
     "EssviSurface",
     "ExecutableArbitrage",
     "ExtrapolationWarning",
@@ -134,6 +140,7 @@ __all__ = [
     "SliceFit",
     "SliceQuotes",
     "SmileSlice",
+    "SplineBasis",
     "SsviFit",
     "SsviReport",
     "SsviSurface",

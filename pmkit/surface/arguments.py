@@ -106,7 +106,7 @@ def check_curve(quotes: Quotes, curve: ForwardCurve) -> None:
     DataGapError
         The quotes are of other underlyings than the curve.
     """
-    from pmkit.surface.inputs.forwards import ForwardCurve as Curve  # which asks this module in its turn
+    from pmkit.surface.inputs.forward_curve import ForwardCurve as Curve  # which asks this module in its turn
 
     require("quotes", quotes, Quotes, "read a file with pmkit.market.read_quotes first")
     require("curve", curve, Curve, "make it with pmkit.surface.forward_curve")

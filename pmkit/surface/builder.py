@@ -103,6 +103,14 @@ def build_snapshot(
         An underlying stands in two tables.
     DataGapError
         No tables, no perpetual of an underlying, or options without one usable expiry.
+
+    Examples
+    --------
+    >>> from pmkit.market import datasets, read_quotes
+    >>> quotes = read_quotes(datasets.path("deribit-eth-2026-05-21"))
+    >>> snapshot = build_snapshot([quotes])
+    >>> round(float(snapshot.market("ETH").surface.iv(2000.0, 60 / 365)), 3)
+    0.532
     """
     if not tables:
         raise DataGapError("no quotes", "at least one table", "read a quote file first")
@@ -128,7 +136,7 @@ def build_snapshot(
             notes.append(f"{quotes.source} was seen {early:.0f} s before the snapshot's instant")
         for name in quotes.underlyings:
             curve = forward_curve(quotes, name, as_of=as_of)
-            vols = own_vols(quotes, curve)
+            vols = own_vols(quotes, curve, as_of=as_of)
             surface = _surface(quotes, vols, curve)
             ledger += [*curve.ledger, *vols.ledger]
             if surface is not None:

@@ -8,6 +8,7 @@ import pandas as pd
 from pmkit.surface.inputs.slice_quotes import SliceQuotes
 from pmkit.surface.joint.essvi_box import box_to_parameters, project
 from pmkit.surface.joint.essvi_fit import fit_essvi
+from pmkit.surface.joint.essvi_spline_programme import Programme, laid_out
 from pmkit.surface.joint.ssvi_fit import fit_ssvi
 from pmkit.surface.slices.svi_fit import fit_svi_many
 
@@ -33,4 +34,5 @@ def warmup_slices() -> int:
     )  # fmt: skip
     fit_ssvi([quotes])
     project(*box_to_parameters(fit_essvi([quotes]).box))
-    return 9
+    Programme(laid_out([quotes], "mm"), 1e-3).solve()
+    return 15

@@ -16,8 +16,12 @@ from pmkit.surface.inputs.forwards import ForwardCurve, forward_curve
 from pmkit.surface.inputs.own_vols import OwnVols, own_vols
 from pmkit.surface.inputs.quote_filter import QuoteFilter, filter_quotes
 from pmkit.surface.inputs.slice_quotes import slice_quotes
+from pmkit.surface.joint.andreasen_huge import AndreasenHugeSurface
+from pmkit.surface.joint.andreasen_huge_fit import ANDREASEN_HUGE_MIN_POINTS, fit_andreasen_huge_surface
 from pmkit.surface.joint.essvi import EssviSurface
 from pmkit.surface.joint.essvi_fit import ESSVI_MIN_POINTS, fit_essvi_surface
+from pmkit.surface.joint.essvi_spline import EssviSplineSurface
+from pmkit.surface.joint.essvi_spline_fit import ESSVI_SPLINE_MIN_POINTS, fit_essvi_spline_surface
 from pmkit.surface.joint.ssvi import SsviSurface
 from pmkit.surface.joint.ssvi_fit import SSVI_MIN_POINTS, fit_ssvi_surface
 from pmkit.surface.slices.pchip import PCHIP_MIN_POINTS, PchipSurface, fit_pchip_surface
@@ -28,7 +32,16 @@ from pmkit.surface.slices.svi_surface import SviSurface, fit_free_svi_surface, f
 
 __all__ = ["MODELS", "fit"]
 
-FittedAny = LinearSurface | PchipSurface | SviSurface | SabrSurface | EssviSurface | SsviSurface
+FittedAny = (
+    LinearSurface
+    | PchipSurface
+    | SviSurface
+    | SabrSurface
+    | EssviSurface
+    | EssviSplineSurface
+    | SsviSurface
+    | AndreasenHugeSurface
+)
 
 
 class _Model(NamedTuple):
@@ -47,6 +60,8 @@ MODELS: dict[str, _Model] = {
     "sabr": _Model(SABR_MIN_POINTS, fit_sabr_surface),
     "ssvi": _Model(SSVI_MIN_POINTS, fit_ssvi_surface),
     "essvi": _Model(ESSVI_MIN_POINTS, fit_essvi_surface),
+    "essvi-spline": _Model(ESSVI_SPLINE_MIN_POINTS, fit_essvi_spline_surface),
+    "andreasen-huge": _Model(ANDREASEN_HUGE_MIN_POINTS, fit_andreasen_huge_surface),
 }
 
 
@@ -135,6 +150,34 @@ def fit(
 @overload
 def fit(
     quotes: Quotes,
+    model: Literal["essvi-spline"],
+    *,
+    underlying: str | None = None,
+    as_of: str | pd.Timestamp | None = None,
+    curve: ForwardCurve | None = None,
+    vols: OwnVols | None = None,
+    filter: QuoteFilter | None = None,
+    **options: Any,
+) -> EssviSplineSurface: ...
+
+
+@overload
+def fit(
+    quotes: Quotes,
+    model: Literal["andreasen-huge"],
+    *,
+    underlying: str | None = None,
+    as_of: str | pd.Timestamp | None = None,
+    curve: ForwardCurve | None = None,
+    vols: OwnVols | None = None,
+    filter: QuoteFilter | None = None,
+    **options: Any,
+) -> AndreasenHugeSurface: ...
+
+
+@overload
+def fit(
+    quotes: Quotes,
     model: str,
     *,
     underlying: str | None = None,
@@ -164,12 +207,14 @@ def fit(
     :meth:`SviSurface.arbitrage` says where there is some. ``"svi-free"`` takes the nearest slices without
     arbitrage between strikes. ``"essvi"`` fits all expiries at once, three numbers each, and ``"ssvi"`` one
     number each beside three for all: both are free of static arbitrage by construction and follow their
-    quotes less closely. ``"pchip"`` (monotone cubics through every quote) and ``"sabr"`` are controls.
+    quotes less closely. ``"essvi-spline"`` adds a spline to the call prices of eSSVI: it follows its quotes
+    and is free of static arbitrage at its expiries. ``"pchip"`` (monotone cubics through every quote),
+    ``"sabr"`` and ``"andreasen-huge"`` (one implicit step of prices an expiry) are controls.
 
     Parameters
     ----------
     quotes : Quotes
-    model : {"linear", "pchip", "svi", "svi-free", "sabr", "ssvi", "essvi"}
+    model : {"linear", "pchip", "svi", "svi-free", "sabr", "ssvi", "essvi", "essvi-spline", "andreasen-huge"}
     underlying : str, optional
         Needed only where the quotes hold several.
     as_of : str or Timestamp, optional
@@ -181,7 +226,8 @@ def fit(
         every two-sided quote with a vol counts.
     **options
         Options of the model: ``starts`` for ``"svi"`` and ``"svi-free"``; ``beta`` for ``"sabr"``; ``bound``,
-        ``start`` and ``loss`` for ``"essvi"``; ``bound`` and ``phi`` for ``"ssvi"``.
+        ``start`` and ``loss`` for ``"essvi"``; ``bound`` and ``smoothing`` for ``"essvi-spline"``; ``bound``
+        and ``phi`` for ``"ssvi"``; ``shape`` and ``nodes`` for ``"andreasen-huge"``.
 
     Raises
     ------
@@ -243,7 +289,7 @@ def fit(
         if vols is not None:
             raise ParameterError("filter and vols are both given", "one of them", "filter before own_vols")
         quotes = filter_quotes(quotes, curve, filter=filter).quotes
-    vols = own_vols(quotes, curve) if vols is None else vols
+    vols = own_vols(quotes, curve, as_of=instant) if vols is None else vols
     require("vols", vols, OwnVols, "make them with pmkit.surface.own_vols")
     points, left_out = slice_quotes(vols, curve, chosen.least)
     return chosen.fit(points, curve, left_out, **options)

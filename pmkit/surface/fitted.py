@@ -48,6 +48,12 @@ class FittedSlice(QuotedSlice, ABC):
     def at(self, k: npt.ArrayLike) -> FloatArray:
         """Return total variance at ``k``, by the formula also beyond the quoted strikes."""
 
+    @property
+    def atm_gap(self) -> float:
+        """Size of the logarithmic error of total variance at the quote nearest the money."""
+        near = int(np.argmin(np.abs(self.quotes.k)))
+        return abs(math.log(float(self.at(self.quotes.k[near])) / float(self.quotes.w[near])))
+
     def to_frame(self) -> pd.DataFrame:
         """Return one row per quote: instrument, strike, k, w, iv, w_fit, iv_fit."""
         fitted = self.at(self.quotes.k)

@@ -11,11 +11,12 @@ from pmkit.pricing.numeric import (
     log_fast,
     log_ratio,
     log_rough,
+    mills_parts_monic,
     mills_parts_rough,
-    mills_parts_short,
     mills_parts_wide,
     mills_ratio,
     odd_moments,
+    scaled_density,
 )
 
 EPS = 2.220446049250313e-16
@@ -128,8 +129,12 @@ def test_building_blocks_are_accurate_to_a_few_roundings():
         for y in 100.0 * rng.random(300) ** 3:
             assert abs(mills_ratio(y) / exact_mills(mpmath.mpf(y)) - 1) < 8e-16
         for y in 40.0 * rng.random(300) ** 3:
-            top, bottom = mills_parts_short(y)
-            assert abs(top / bottom / exact_mills(mpmath.mpf(y)) - 1) < 1e-15
+            # R times the density, with the R of a point further out: what a value is made of
+            exact = exact_mills(mpmath.mpf(y)) * mpmath.npdf(min(y, 37.5))
+            top, bottom = mills_parts_monic(y)
+            ours = mpmath.mpf(scaled_density(min(y, 37.5))) * top / bottom
+            assert abs(ours - exact) < 2e-15 * mpmath.mpf(1) / 2
+            assert abs(ours / exact - 1) < (3e-15 if y < 4 else 1e-12 if y < 14 else 1e-8)
         for y in -2.4 + 42.4 * rng.random(300) ** 3:
             exact = exact_mills(mpmath.mpf(y))
             top, bottom = mills_parts_wide(y)

@@ -62,8 +62,8 @@ def energy_score(forecasts: npt.ArrayLike, outcomes: npt.ArrayLike) -> FloatArra
 
     Notes
     -----
-    E|X - y| - E|X - X'|/2, with the second mean over pairs of different draws, so that the score is unbiased
-    in their number. Cost n m² d.
+    ``E|X - y| - E|X - X'|/2``, with the second mean over pairs of different draws, so that the score is
+    unbiased in their number. Cost n m² d.
 
     References
     ----------

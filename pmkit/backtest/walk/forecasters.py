@@ -151,6 +151,16 @@ class _Filtered:
         self._anchor = view.position - self.window
         return records
 
+    def get_state(self) -> dict[str, Any]:
+        """Return the parameters in force and where the filter starts."""
+        recursions = [{"params": dict(one.params), "start": one.start} for one in self._recursions]
+        return {"anchor": self._anchor, "recursions": recursions}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take up the parameters and the start of the filter."""
+        self._anchor = state["anchor"]
+        self._recursions = [_Recursion(one["params"], one["start"]) for one in state["recursions"]]
+
     def _filter(self, view: AsOfView) -> tuple[FloatArray, FloatArray]:
         """Return next-day variances (underlyings,) and residuals of the last ``window`` days."""
         known = view.returns()[self._anchor :]
@@ -244,6 +254,13 @@ class PlainHistorical:
     def fit(self, view: AsOfView) -> Sequence[FitRecord]:
         """Nothing to fit."""
         return ()
+
+    def get_state(self) -> dict[str, Any]:
+        """Return nothing: the window is all that counts."""
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Nothing to take up."""
 
     def forecast(self, view: AsOfView, *, horizon: int, n_paths: int, random: RandomSource) -> Forecast:
         """Return the window's returns over ``horizon`` days, and its sample volatility."""

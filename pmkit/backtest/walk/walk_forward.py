@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,16 +13,17 @@ import pandas as pd
 
 from pmkit.backtest.walk.as_of import AsOfClock, AsOfView
 from pmkit.backtest.walk.book import ConstantBook
-from pmkit.backtest.walk.forecasters import FitRecord, Forecast, ForecastModel, forecast_model
+from pmkit.backtest.walk.checkpoint import Checkpoint, WalkProgress
+from pmkit.backtest.walk.forecasters import ForecastModel, forecast_model
 from pmkit.backtest.walk.vol_moves import VolMoves
 from pmkit.backtest.walk.vol_path import VolPath, simulate_vol_path
 from pmkit.backtest.walk.walk_notes import conventions, fit_warnings, hindsight, thin_tails
 from pmkit.backtest.walk.walk_result import BacktestResult, refit_frame
 from pmkit.backtest.walk.walk_settings import check_settings, walk_positions
-from pmkit.core.errors import ConventionError, DataGapError, SchemaError
-from pmkit.core.provenance import Provenance
+from pmkit.backtest.walk.walk_steps import check_forecast, columns_of, frame_of, scenarios_of
+from pmkit.core.errors import ConventionError, SchemaError
+from pmkit.core.provenance import Provenance, fingerprint
 from pmkit.core.random import stream
-from pmkit.core.types import FloatArray
 from pmkit.market.history import PriceHistory
 from pmkit.risk.tail import tail_of
 from pmkit.scenarios.response import FactorResponse
@@ -53,6 +55,9 @@ def walk_forward(
     parameters: Mapping[str, Any] | None = None,
     min_tail: float = 10.0,
     error_below: float = 3.0,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: int = 50,
+    progress: Callable[[int, int], None] | None = None,
 ) -> BacktestResult:
     """Return VaR and ES for each date of a history, forecast from its past alone, with the P&L that came.
 
@@ -100,6 +105,13 @@ def walk_forward(
         Independent observations n·p/h beyond the level below which the ES tail is called thin in
         ``warnings``, and below which it is refused. For VaR it is only said: a quantile is judged by its
         hits.
+    checkpoint : path, optional
+        File from which a run that was stopped goes on, to the same bits; it is written every
+        ``checkpoint_every`` dates and at the end. Models and callable books must be :class:`Resumable`.
+    checkpoint_every : int
+        Dates between two writes, 1 or more.
+    progress : callable, optional
+        Told after each date how many of how many are done.
 
     Returns
     -------
@@ -115,7 +127,8 @@ def walk_forward(
     ThinTailError
         The ES tail rests on fewer than ``error_below`` independent observations.
     ParameterError, ConventionError, SchemaError
-        Arguments outside their domain, vols in percent, unsorted dates, a model that returns something else.
+        Arguments outside their domain, vols in percent, unsorted dates, a model that returns something else,
+        a checkpoint of another run.
 
     Notes
     -----
@@ -172,58 +185,71 @@ def walk_forward(
     under_test = forecast_model(model, settings.window, parameters) if isinstance(model, str) else model
     days = settings.horizon * 365.0 / clock.periods_per_year
 
-    rows: list[tuple[Any, ...]] = []
-    sigmas: list[FloatArray] = []
-    records: list[tuple[pd.Timestamp, FitRecord]] = []
-    history_days = math.inf
-    held_options = False
-    for number, position in enumerate(positions):
+    name = str(getattr(book, "name", getattr(book, "__name__", type(book).__name__)))
+    identity = Provenance(
+        method=f"backtest.walk_forward {under_test.name}",
+        data={
+            history.source: history.fingerprint,
+            "book": str(getattr(book, "fingerprint", name)),
+        },
+        parameters={
+            **settings._asdict(),
+            "start": str(clock.dates[positions[0]].date()),
+            "end": str(clock.dates[positions[-1]].date()),
+            "parameters": None if parameters is None else dict(parameters),
+            "constant book": fixed,
+        },
+        seed=settings.seed,
+    )
+    memory: tuple[Any, ...] = (under_test,) if fixed else (under_test, book)
+    kept = None
+    found = WalkProgress()
+    if checkpoint is not None:
+        key = fingerprint(identity.id, vols.provenance.id if vols else "", moves.name if moves else "")
+        kept = Checkpoint.at(checkpoint, key, checkpoint_every, *memory)
+        found = kept.load(*memory)
+    for number in range(found.done, len(positions)):
+        position = positions[number]
         view = clock.at(position)
         seen = view if settings.shift == 0 else clock.at(position - settings.shift)
         random = partial(stream, settings.seed, "walk_forward", str(seen.as_of.date()))
         refit = number % settings.refit_every == 0
         if refit:
-            records += [(view.as_of, record) for record in under_test.fit(seen) or ()]
+            found.records += [(view.as_of, record) for record in under_test.fit(seen) or ()]
         forecast = under_test.forecast(
             seen, horizon=settings.horizon, n_paths=settings.n_paths, random=random
         )
-        _check_forecast(forecast, under_test.name, view)
-        history_days = min(history_days, forecast.history_days)
+        check_forecast(forecast, under_test.name, view)
+        found.history_days = min(found.history_days, forecast.history_days)
         today = book if isinstance(book, ConstantBook) else book(view)
-        columns = _columns(today, underlyings, view)
-        held_options = held_options or today.holds_options
+        columns = columns_of(today, underlyings, view)
+        found.held_options = found.held_options or today.holds_options
         iv0 = view.iv()[columns]
-        scenario_moves = forecast.log_returns[:, columns]
-        iv1 = term = None
-        if today.holds_options and moves is not None:
-            repeats = max(1, -(-settings.n_paths // scenario_moves.shape[0]))
-            scenario_moves = np.tile(scenario_moves, (repeats, 1))
-            iv1 = iv0 * np.exp(
-                moves.draw(
-                    scenario_moves,
-                    today.underlyings,
-                    settings.horizon,
-                    random,
-                    needed=today.option_underlyings,
-                )
-            )
-            term = moves.term
-        pnl = today.pnl(scenario_moves, iv0, iv0 if iv1 is None else iv1, days, vol_term=term)
+        scenario_moves, iv1 = scenarios_of(
+            forecast.log_returns[:, columns], today, iv0, moves, settings, random
+        )
+        term = moves.term if today.holds_options and moves is not None else None
+        pnl = today.pnl(scenario_moves, iv0, iv1, days, vol_term=term)
         tail, es_tail = tail_of(pnl, settings.level), tail_of(pnl, settings.es_level)
         var, es_var, es = (
-            settings.margin_scale * max(value, 0.0)
+            float(settings.margin_scale * max(value, 0.0))
             for value in (tail.threshold, es_tail.threshold, es_tail.es())
         )
         outcome, before, after = clock.outcome(position, settings.horizon)
         came = float(today.pnl(outcome[None, columns], before[columns], after[None, columns], days)[0])
-        rows.append((clock.dates[position + settings.horizon], var, es_var, es, came, refit))
-        sigmas.append(forecast.sigma)
+        found.rows.append((clock.dates[position + settings.horizon], var, es_var, es, came, refit))
+        found.sigmas.append(forecast.sigma)
+        last = found.done == len(positions)
+        if kept is not None and (last or found.done % kept.every == 0):
+            kept.save(found, *memory)
+        if progress is not None:
+            progress(found.done, len(positions))
 
-    thin = thin_tails(history_days, settings, min_tail, error_below)
-    frame = _frame(clock.dates[positions], rows, np.array(sigmas), underlyings)
-    name = book.name if isinstance(book, ConstantBook) else getattr(book, "__name__", type(book).__name__)
+    held_options = found.held_options
+    thin = thin_tails(found.history_days, settings, min_tail, error_below)
+    frame = frame_of(clock.dates[positions], found.rows, np.array(found.sigmas), underlyings)
     simulated_vols = held_options and vols is not None and vols.simulated
-    fits = refit_frame(records)
+    fits = refit_frame(found.records)
     return BacktestResult(
         book=name,
         model=under_test.name,
@@ -239,22 +265,16 @@ def walk_forward(
         model_marked=simulated_vols,
         warnings=(*thin, *hindsight(moves if held_options else None, frame), *fit_warnings(fits)),
         notes=conventions(held_options, vols, moves, settings),
-        provenance=Provenance(
-            method=f"backtest.walk_forward {under_test.name}",
+        provenance=replace(
+            identity,
             data={
-                history.source: history.fingerprint,
-                "book": book.fingerprint if isinstance(book, ConstantBook) else name,
+                **identity.data,
                 **({"vol path": vols.provenance.id} if held_options and vols is not None else {}),
             },
             parameters={
-                **settings._asdict(),
-                "start": str(frame.index[0].date()),
-                "end": str(frame.index[-1].date()),
-                "parameters": None if parameters is None else dict(parameters),
+                **identity.parameters,
                 "response": moves.name if held_options and moves is not None else None,
-                "constant book": fixed,
             },
-            seed=settings.seed,
             simulated=simulated_vols or history.simulated,
         ),
     )
@@ -273,53 +293,3 @@ def _vol_path(
         )
     size = "base" if given is None else given
     return simulate_vol_path(history, vol_of_vol=size, underlyings=underlyings, seed=seed)
-
-
-def _check_forecast(forecast: Any, name: str, view: AsOfView) -> None:
-    """Refuse a forecast that is not one finite return a scenario and underlying."""
-    fine = isinstance(forecast, Forecast)
-    if fine:
-        count = len(view.underlyings)
-        moves, sigma = np.asarray(forecast.log_returns), np.asarray(forecast.sigma)
-        fine = (
-            moves.ndim == 2
-            and moves.shape[0] > 0
-            and moves.shape[1] == count
-            and sigma.shape == (count,)
-            and bool(np.isfinite(moves).all())
-            and bool((sigma > 0.0).all())
-        )
-    if not fine:
-        raise SchemaError(
-            f"model {name!r} returned no usable forecast at {view.as_of.date()}",
-            f"a Forecast with finite log_returns (n, {len(view.underlyings)}) and positive sigma",
-            "mend the model",
-        )
-
-
-def _columns(book: ConstantBook, underlyings: tuple[str, ...], view: AsOfView) -> list[int]:
-    if not isinstance(book, ConstantBook):
-        raise SchemaError(
-            f"the book at {view.as_of.date()} is a {type(book).__name__}", "a ConstantBook", "return one"
-        )
-    for name in book.underlyings:
-        if name not in underlyings:
-            raise DataGapError(
-                f"the book at {view.as_of.date()} holds {name!r}",
-                f"legs on {', '.join(underlyings)}",
-                "give a history that holds all underlyings of the book",
-            )
-    return [underlyings.index(name) for name in book.underlyings]
-
-
-def _frame(
-    dates: pd.DatetimeIndex, rows: Sequence[tuple[Any, ...]], sigmas: FloatArray, underlyings: tuple[str, ...]
-) -> pd.DataFrame:
-    names = ["until", "var", "var_es_level", "es", "pnl", "refit"]
-    frame = pd.DataFrame(rows, columns=names, index=dates.rename("date"))
-    frame.insert(5, "hit", -frame["pnl"] > frame["var"])
-    frame.insert(6, "hit_es_level", -frame["pnl"] > frame["var_es_level"])
-    frame.insert(7, "sigma", sigmas[:, 0])
-    for at, name in enumerate(underlyings[1:], start=1):
-        frame.insert(7 + at, f"sigma_{name}", sigmas[:, at])
-    return frame

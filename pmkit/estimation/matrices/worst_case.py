@@ -40,6 +40,8 @@ __all__ = ["WorstCaseCorrelation", "worst_case_correlation"]
 Direction = Literal["max", "min"]
 
 #: relative distance between value and certificate up to which the answer counts as optimal
+#: absolute exposures beyond this have no square in floating-point numbers
+_LARGEST = 1e150
 _GAP = 1e-6
 
 
@@ -228,6 +230,10 @@ def worst_case_correlation(
     total = float(np.add.reduce(np.abs(exposure)))
     if total == 0.0:
         raise ParameterError("all exposures are 0", "at least one position", "pass the book's exposures")
+    if not total < _LARGEST:
+        raise ParameterError(
+            f"exposures add up to {total:.3g}", f"less than {_LARGEST:g}: variances are squares", "rescale w"
+        )
     low, high = _box(box, values, labels)
     sign = 1.0 if direction == "max" else -1.0
     unit = exposure / total

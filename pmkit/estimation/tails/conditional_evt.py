@@ -63,6 +63,20 @@ class ConditionalTail(Result):
         var, es = self.tail.std_error(level)
         return self.next_sigma * var, self.next_sigma * es
 
+    def profile(
+        self, level: float = 0.99, confidence: float = 0.95
+    ) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Return the profile-likelihood intervals of VaR and ES, decimal losses, from the tail alone.
+
+        As :meth:`GpdTail.profile`; mean and volatility count as known.
+        """
+        var, es = self.tail.profile(level, confidence)
+        drift, sigma = self._drift, self.next_sigma
+        return (drift + sigma * var[0], drift + sigma * var[1]), (
+            drift + sigma * es[0],
+            drift + sigma * es[1],
+        )
+
     def check(self) -> None:
         """Raise where ES lies below VaR."""
         self.tail.check()

@@ -8,7 +8,7 @@ import numpy as np
 
 from pmkit.core.types import FloatArray
 
-__all__ = ["copula_loglik", "correlation_of", "partials_of", "quantiles"]
+__all__ = ["copula_loglik", "copula_loglik_rows", "correlation_of", "partials_of", "quantiles"]
 
 
 def quantiles(u: FloatArray, nu: float) -> FloatArray:
@@ -26,23 +26,27 @@ def copula_loglik(x: FloatArray, R: FloatArray, nu: float) -> float:
     >>> copula_loglik(np.zeros((1, 2)), np.eye(2), math.inf) + 0.0
     0.0
     """
-    from scipy.special import gammaln
-
     try:
-        L = np.linalg.cholesky(R)
+        rows = copula_loglik_rows(x, R, nu)
     except np.linalg.LinAlgError:
         return -math.inf
-    rows, n = x.shape
+    return float(np.add.reduce(rows))
+
+
+def copula_loglik_rows(x: FloatArray, R: FloatArray, nu: float) -> FloatArray:
+    """Return the log-density of the copula at each row of quantiles ``x``, shape (T,)."""
+    L = np.linalg.cholesky(R)
+    n = x.shape[1]
     y = np.linalg.solve(L, x.T)
     q = np.add.reduce(y * y, axis=0)
     half_log_det = float(np.add.reduce(np.log(np.diag(L).copy())))
     if math.isinf(nu):
-        own = np.add.reduce(np.ascontiguousarray((x * x).T), axis=0)
-        return float(-rows * half_log_det - 0.5 * np.add.reduce(q - own))
-    constant = gammaln(0.5 * (nu + n)) + (n - 1) * gammaln(0.5 * nu) - n * gammaln(0.5 * (nu + 1.0))
-    joint = float(np.add.reduce(np.log1p(q / nu)))
-    own = float(np.add.reduce(np.log1p(x * x / nu).ravel()))
-    return float(rows * (constant - half_log_det) - 0.5 * (nu + n) * joint + 0.5 * (nu + 1.0) * own)
+        return np.asarray(-half_log_det - 0.5 * (q - np.add.reduce(x * x, axis=1)))
+    constant = (
+        math.lgamma(0.5 * (nu + n)) + (n - 1) * math.lgamma(0.5 * nu) - n * math.lgamma(0.5 * (nu + 1.0))
+    )
+    own = np.add.reduce(np.log1p(x * x / nu), axis=1)
+    return np.asarray(constant - half_log_det - 0.5 * (nu + n) * np.log1p(q / nu) + 0.5 * (nu + 1.0) * own)
 
 
 def correlation_of(free: FloatArray, n: int) -> FloatArray:

@@ -15,7 +15,8 @@ from pmkit.core.plotting import new_axes
 from pmkit.core.provenance import Provenance, fingerprint
 from pmkit.core.result import Result
 from pmkit.core.types import FloatArray
-from pmkit.estimation.tails.gpd import LOWEST_SHAPE, fit_excesses, growth, likelihood, quantile_and_mean
+from pmkit.estimation.tails.gpd import fit_excesses, growth, likelihood, quantile_and_mean
+from pmkit.estimation.tails.gpd_profile import FittedLaw, profile_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -106,10 +107,11 @@ class GpdTail(Result):
     def profile(
         self, level: float = 0.99, confidence: float = 0.95
     ) -> tuple[tuple[float, float], tuple[float, float]]:
-        """Return the profile-likelihood intervals of VaR and of ES.
+        """Return the profile-likelihood intervals of VaR and of ES, the unit of the losses.
 
-        They are wider upwards than downwards, which a standard error cannot say. An upper limit that the
-        likelihood does not bound is infinite.
+        They are wider upwards than downwards, which a standard error cannot say; shape, scale and the share
+        of losses above the threshold are all free. An upper limit that the likelihood does not bound is
+        infinite.
 
         Raises
         ------
@@ -123,46 +125,14 @@ class GpdTail(Result):
             raise ParameterError(
                 f"the fit has status {self.status}", "a regular maximum", "choose another threshold"
             )
-        from scipy.special import chdtri
-
-        drop = 0.5 * float(chdtri(1.0, 1.0 - confidence))
-        span = math.log(self.share / (1.0 - level))
-        var = self._interval(span, drop, self.var(level), mean=False)
+        var = profile_interval(self._law, level, confidence, mean=False)
         if not self.shape < 1.0:
             return var, (math.nan, math.inf)
-        return var, self._interval(span, drop, self.es(level), mean=True)
+        return var, profile_interval(self._law, level, confidence, mean=True)
 
-    def _interval(self, span: float, drop: float, centre: float, mean: bool) -> tuple[float, float]:
-        from scipy.optimize import brentq, minimize_scalar
-
-        highest = 0.999 if mean else 3.0
-
-        def nll(shape: float, excess: float) -> float:
-            g = growth(shape, span)[0]
-            scale = excess * (1.0 - shape) / (g + 1.0) if mean else excess / max(g, 1e-300)
-            value = likelihood(shape, scale, self.losses)
-            return value if math.isfinite(value) else 1e12
-
-        def shortfall(excess: float) -> float:
-            """Return how far the profile lies below its maximum, less the allowed drop."""
-            grid = np.linspace(LOWEST_SHAPE, highest, 61)
-            values = [nll(float(x), excess) for x in grid]
-            at = int(np.argmin(values))
-            low, high = float(grid[max(at - 1, 0)]), float(grid[min(at + 1, 60)])
-            found = minimize_scalar(nll, (low, high), (low, high), args=(excess,), method="bounded")
-            return float(min(found.fun, values[at]) - self.negative_loglik - drop)
-
-        best = centre - self.threshold
-        if best <= 0.0:  # the level of the threshold itself: VaR is known there
-            return centre, centre
-        below, above = 0.5 * best, 2.0 * best
-        while shortfall(below) < 0.0 and below > 1e-6 * best:
-            below *= 0.5
-        low = float(brentq(shortfall, below, best, xtol=1e-9 * best)) if shortfall(below) > 0.0 else 0.0
-        while shortfall(above) < 0.0 and above < 1e3 * best:
-            above *= 2.0
-        high = float(brentq(shortfall, best, above, xtol=1e-9 * best)) if above < 1e3 * best else math.inf
-        return self.threshold + low, self.threshold + high
+    @property
+    def _law(self) -> FittedLaw:
+        return FittedLaw(self.threshold, self.shape, self.scale, self.rows, self.losses)
 
     def check(self) -> None:
         """Raise where ES lies below VaR or the likelihood does not recompute."""

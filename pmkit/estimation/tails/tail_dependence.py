@@ -61,7 +61,14 @@ def t_tail_dependence(rho: npt.ArrayLike, nu: npt.ArrayLike) -> FloatArray:
     """
     from scipy.special import stdtr
 
-    r, df = np.broadcast_arrays(np.asarray(rho, dtype=np.float64), np.asarray(nu, dtype=np.float64))
+    try:
+        r, df = np.broadcast_arrays(np.asarray(rho, dtype=np.float64), np.asarray(nu, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise ParameterError(
+            f"rho is a {type(rho).__name__} and nu a {type(nu).__name__} that do not go together",
+            "numbers, or arrays of shapes that broadcast",
+            "correct the arguments",
+        ) from None
     if bool((np.abs(r) > 1.0).any()) or bool((df <= 0.0).any()):
         raise ParameterError(
             "a correlation beyond [-1, 1] or degrees of freedom of 0 or less",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pmkit.core.threads import one_blas_thread
 from pmkit.core.types import FloatArray
 from pmkit.estimation.univariate.parameters import PARAMETERS
 
@@ -20,6 +21,7 @@ __all__ = [
     "fit_arch",
     "law_of",
     "process_of",
+    "signs_right",
     "units_of",
 ]
 
@@ -74,7 +76,7 @@ def fit_arch(
 
     kind = ConstantMean if mean == "constant" else ZeroMean
     arch_model = kind(SCALE * values, volatility=process_of(model), distribution=law_of(dist), rescale=False)
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
+    with one_blas_thread(), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # convergence is read from the flag and reported as a status
         return arch_model.fit(
             disp="off",
@@ -105,6 +107,23 @@ def decimal_params(fitted: Any, model: str) -> tuple[pd.Series, list[str], str]:
     return full, names, "at_bound" if min(distances) < _AT_BOUND else "ok"
 
 
+def signs_right(params: pd.Series) -> pd.Series:
+    """Return the parameters with the sign constraints met, outside which arch's optimiser may stop by 1e-6.
+
+    Without that a fit could not be filtered over other days, for given parameters are refused outside.
+
+    Examples
+    --------
+    >>> p = pd.Series({"alpha": 0.1, "gamma": -0.1000002, "beta": -1e-9})
+    >>> signs_right(p).tolist()
+    [0.1, -0.1, 0.0]
+    """
+    inside = params.copy()
+    inside["alpha"], inside["beta"] = max(params["alpha"], 0.0), max(params["beta"], 0.0)
+    inside["gamma"] = max(params["gamma"], -inside["alpha"])
+    return inside
+
+
 def units_of(model: str, names: list[str]) -> tuple[FloatArray, FloatArray]:
     """Return matrix A and vector c of ``decimal = A percent + c`` for arch's parameters in percent units.
 
@@ -126,8 +145,11 @@ def units_of(model: str, names: list[str]) -> tuple[FloatArray, FloatArray]:
 def decimal_covariance(fitted: Any, names: list[str], model: str = "gjr") -> pd.DataFrame:
     """Return arch's covariance of the estimated parameters in decimal units."""
     A, _ = units_of(model, names)
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
+    with one_blas_thread(), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # at a bound the Hessian may be singular: NaN errors say so
-        percent = np.asarray(fitted.param_cov, dtype=np.float64)
+        try:
+            percent = np.asarray(fitted.param_cov, dtype=np.float64)
+        except np.linalg.LinAlgError:  # exactly singular: no direction has an error
+            percent = np.full((len(names), len(names)), math.nan)
         raw = A @ percent @ A.T if model == "egarch" else percent * np.outer(np.diag(A), np.diag(A))
     return pd.DataFrame(raw, index=pd.Index(names), columns=pd.Index(names))

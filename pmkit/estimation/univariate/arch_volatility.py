@@ -23,11 +23,14 @@ from pmkit.estimation.univariate.arch_fit import (
     process_of,
     units_of,
 )
+from pmkit.estimation.univariate.univariate_checks import check_unit, checked_draws
 from pmkit.estimation.univariate.volatility import VolatilityModel
 from pmkit.estimation.univariate.volatility_forecast import (
     VolatilityForecast,
     check_horizon,
     forecast_of,
+    runaway_flags,
+    simulated_forecast,
 )
 
 __all__ = ["ArchVolatility", "default_start", "fit_through_arch"]
@@ -92,7 +95,9 @@ class ArchVolatility(VolatilityModel):
     def filter(self, returns: pd.Series) -> ArchVolatility:
         """Return the same parameters over another or longer series, without a refit."""
         series = checked_returns(returns, fewest=1)
+        check_unit(series)
         path, loglik = _run(series.to_numpy(), self.model, self.dist, self.params, self.start)
+        largest = float(max(series.abs().max(), self.returns.abs().max()))
         return replace(
             self,
             status="given",
@@ -101,6 +106,7 @@ class ArchVolatility(VolatilityModel):
             covariance_kind="none",
             engine="none",
             loglik=loglik,
+            flags=(*_flags(self.model, self.params), *runaway_flags(path, largest, self.model)),
             **_path_fields(series, path, self.model, self.dist, "given", self.params, self.start),
         )
 
@@ -112,13 +118,7 @@ class ArchVolatility(VolatilityModel):
         Arguments as for :meth:`VolatilityModel.simulate`, but ``start_sigma`` must be absent or equal to
         :attr:`next_sigma`: the state of these models is more than one volatility.
         """
-        z = np.ascontiguousarray(draws, dtype=np.float64)
-        if z.ndim != 2 or z.size == 0 or not np.isfinite(z).all():
-            raise ParameterError(
-                f"draws have shape {z.shape} and {int((~np.isfinite(z)).sum())} non-finite values",
-                "finite residuals of shape (paths, days)",
-                "reshape them, or drop the bad rows",
-            )
+        z = checked_draws(draws)
         if start_sigma is not None and not math.isclose(start_sigma, self.next_sigma, rel_tol=1e-9):
             raise ParameterError(
                 f"model is {self.model!r} and start_sigma {start_sigma:.8g}",
@@ -137,6 +137,17 @@ class ArchVolatility(VolatilityModel):
 
         By arch's formula where there is one; ``tarch``, ``egarch`` and skewed asymmetric models take 20,000
         paths of the sample's own residuals, drawn with ``seed``, and the result holds their standard error.
+
+        Raises
+        ------
+        ParameterError
+            A horizon that is no whole number from 1 on; simulated variances that overflow.
+
+        Warns
+        -----
+        ThinTailWarning
+            A few simulated paths carry the mean: exponential recursions of heavy residuals run away. The
+            notes say from which bar on.
         """
         ahead = check_horizon(horizon)
         if self.model == "riskmetrics2006":
@@ -147,11 +158,9 @@ class ArchVolatility(VolatilityModel):
             return forecast_of(variances, self.bars_per_year, "formula of arch", self.flags)
         pool = self.residuals.to_numpy()
         rows = stream(seed, "forecast").integers(0, pool.size, size=(_PATHS, ahead))
-        paths = np.ascontiguousarray(self.simulate(pool[rows])[1].T) ** 2
-        variances = np.add.reduce(paths, axis=1) / _PATHS
-        spread = np.sqrt(np.add.reduce((paths - variances[:, None]) ** 2, axis=1)) / _PATHS
-        error = spread / (2.0 * np.sqrt(variances))
-        return forecast_of(variances, self.bars_per_year, "simulation", self.flags, error)
+        with np.errstate(over="ignore"):
+            paths = self.simulate(pool[rows])[1] ** 2
+        return simulated_forecast(paths, self.bars_per_year, self.flags, self.model)
 
     def summary(self) -> pd.DataFrame:
         """Return one row a parameter: value and standard error; then persistence, volatility, likelihood."""
@@ -268,6 +277,8 @@ def fit_through_arch(
             errors[names] = np.sqrt(np.diag(cov.to_numpy()))
     status = _status(found, model, SCALE * deviations)
     path, _ = _run(values, model, dist, params, starts)
+    lost = runaway_flags(path, float(np.abs(values).max()), model)
+    status = "not_converged" if lost else status
     return ArchVolatility(
         model=model,  # type: ignore[arg-type]
         dist=dist,  # type: ignore[arg-type]
@@ -278,7 +289,8 @@ def fit_through_arch(
         loglik=float(found.loglikelihood) + len(values) * math.log(SCALE),
         status=status,
         flags=(
-            *(("the optimiser did not converge",) if status == "not_converged" else ()),
+            *(("the optimiser did not converge",) if status == "not_converged" and not lost else ()),
+            *lost,
             *_flags(model, params),
         ),
         references=_papers(model, dist),

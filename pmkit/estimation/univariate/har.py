@@ -15,6 +15,7 @@ from pmkit.core.errors import DataGapError, ParameterError, PmkitError
 from pmkit.core.plotting import new_axes
 from pmkit.core.provenance import Provenance, fingerprint
 from pmkit.core.result import Result
+from pmkit.core.threads import one_blas_thread
 from pmkit.core.types import FloatArray
 from pmkit.estimation.univariate.arch_fit import HAR_LAGS
 from pmkit.estimation.univariate.volatility_forecast import check_horizon
@@ -146,7 +147,8 @@ def fit_har(level: pd.Series, lags: Sequence[int] = HAR_LAGS) -> HarModel:
     if not chosen or chosen[0] < 1 or any(b <= a for a, b in pairwise(chosen)):
         raise ParameterError(f"lags are {tuple(lags)!r}", "ascending whole numbers from 1 on", "(1, 5, 22)")
     series = _checked(level, max(chosen) + 10 * (len(chosen) + 1))
-    found = HARX(series.to_numpy(), lags=list(chosen), rescale=False).fit(disp="off")
+    with one_blas_thread():
+        found = HARX(series.to_numpy(), lags=list(chosen), rescale=False).fit(disp="off")
     names = ["const", *(f"mean{n}" for n in chosen)]
     params = pd.Series(found.params.to_numpy()[: len(names)], index=pd.Index(names))
     errors = pd.Series(found.std_err.to_numpy()[: len(names)], index=pd.Index(names))

@@ -58,7 +58,7 @@ def check_words(
     for name, value, known in (("model", model, models), ("dist", dist, dists)):
         if value not in known:
             raise ParameterError(f"{name} is {value!r}", f"one of {', '.join(known)}", "name one of them")
-    if not (math.isfinite(annualisation) and annualisation > 0):
+    if not (_is_number(annualisation) and annualisation > 0):
         raise ParameterError(
             f"annualisation is {annualisation!r}", "days a year, 365 or 252", "name the calendar's number"
         )
@@ -66,11 +66,17 @@ def check_words(
 
 def check_backcast(backcast: float | None) -> float | None:
     """Return the variance at which the recursion starts, checked to be positive; None stays None."""
-    if backcast is not None and not (math.isfinite(backcast) and backcast > 0.0):
+    if backcast is not None and not (_is_number(backcast) and backcast > 0.0):
         raise ParameterError(
             f"backcast is {backcast!r}", "a positive variance in squared decimal units", "correct it"
         )
     return backcast
+
+
+def _is_number(value: Any) -> bool:
+    """Return whether ``value`` is a finite number and no truth value."""
+    known = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    return known and math.isfinite(value)
 
 
 def check_params(given: dict[str, float], model: str, dist: str) -> pd.Series:

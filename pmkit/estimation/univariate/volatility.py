@@ -29,6 +29,7 @@ from pmkit.estimation.univariate.recursion import (
     simulate_paths,
     start_variance,
 )
+from pmkit.estimation.univariate.univariate_checks import check_unit, checked_draws
 from pmkit.estimation.univariate.volatility_forecast import (
     VolatilityForecast,
     recursion_forecast,
@@ -167,6 +168,7 @@ class VolatilityModel(Result):
         check_words(model, dist, annualisation, models=("gjr", "garch", "ewma"), dists=("t", "normal"))
         bars = check_bar(bar, bars_per_year, annualisation)
         series = checked_returns(returns, fewest=1)
+        check_unit(series)
         full = check_params(dict(params), model, dist)
         start = check_backcast(backcast)
         if start is None:
@@ -257,13 +259,7 @@ class VolatilityModel(Result):
         ParameterError
             Draws of another shape or not finite, or a start that is not positive.
         """
-        z = np.ascontiguousarray(draws, dtype=np.float64)
-        if z.ndim != 2 or z.size == 0 or not np.isfinite(z).all():
-            raise ParameterError(
-                f"draws have shape {z.shape} and {int((~np.isfinite(z)).sum())} non-finite values",
-                "finite residuals of shape (paths, days)",
-                "reshape them, or drop the bad rows",
-            )
+        z = checked_draws(draws)
         start = self.next_sigma if start_sigma is None else float(start_sigma)
         if not (math.isfinite(start) and start > 0.0):
             raise ParameterError(

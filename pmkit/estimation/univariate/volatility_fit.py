@@ -16,6 +16,7 @@ from pmkit.estimation.univariate.arch_fit import (
     decimal_covariance,
     decimal_params,
     fit_arch,
+    signs_right,
 )
 from pmkit.estimation.univariate.arch_volatility import fit_through_arch
 from pmkit.estimation.univariate.bars import DAY, check_bar, check_spacing
@@ -188,12 +189,14 @@ def _by_arch(values: FloatArray, model: str, dist: str, mean: str, start: float,
     """Return what ``arch`` finds."""
     found = fit_arch(values, model, dist, mean, start, covariance=kind or "robust")
     full, names, status = decimal_params(found, model)
+    inside = signs_right(full)
+    loglik = float(found.loglikelihood) + len(values) * math.log(SCALE)
     return {
-        "params": full,
+        "params": inside,
         "names": names,
         "status": status,
         "covariance": decimal_covariance(found, names) if kind and names else pd.DataFrame(),
-        "loglik": float(found.loglikelihood) + len(values) * math.log(SCALE),
+        "loglik": loglik if inside.equals(full) else None,  # that of the parameters given back
         "engine": "arch" if names else "none",
     }
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from pmkit.core.errors import ParameterError, PmkitError
+from pmkit.core.errors import ParameterError, PmkitError, ThinTailWarning
 from pmkit.core.plotting import new_axes
 from pmkit.core.provenance import Provenance
 from pmkit.core.result import Result
@@ -18,10 +19,23 @@ from pmkit.core.types import FloatArray
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["VolatilityForecast", "check_horizon", "forecast_of", "long_horizon_notes", "recursion_forecast"]
+__all__ = [
+    "VolatilityForecast",
+    "check_horizon",
+    "forecast_of",
+    "long_horizon_notes",
+    "recursion_forecast",
+    "runaway_flags",
+    "simulated_forecast",
+]
 
 #: persistence from which a variance counts as integrated
 INTEGRATED = 0.9999
+#: relative simulation error from which a simulated variance rests on a few of its paths, as one without a
+#: mean does at any number of paths
+_RUNAWAY = 0.05
+#: a volatility that exceeds this many times the largest return of its series describes nothing in it
+_OUT_OF_RANGE = 5.0
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -112,6 +126,66 @@ def forecast_of(
         error=np.zeros_like(sigma) if error is None else error,
         notes=notes,
     )
+
+
+def runaway_flags(variances: FloatArray, largest: float, model: str) -> tuple[str, ...]:
+    """Return in words that a filtered volatility left the range of the ``largest`` return, or nothing.
+
+    Examples
+    --------
+    >>> runaway_flags(np.array([1e-4, 4.0]), 0.05, "egarch")[0][:41]
+    'the recursion of egarch runs away: sigma '
+    """
+    sigma = math.sqrt(float(variances.max())) if np.isfinite(variances).all() else math.inf
+    if sigma <= _OUT_OF_RANGE * largest:
+        return ()
+    return (
+        f"the recursion of {model} runs away: sigma {sigma:.3g} a bar where the largest return is "
+        f"{largest:.3g}; do not use it, refit on this window or take model='gjr'",
+    )
+
+
+def simulated_forecast(
+    paths: FloatArray, bars_per_year: float, flags: tuple[str, ...], model: str
+) -> VolatilityForecast:
+    """Return the forecast from simulated variances, one column a bar ahead, one row a path.
+
+    Raises
+    ------
+    ParameterError
+        A variance that left the range of floating-point numbers.
+
+    Warns
+    -----
+    ThinTailWarning
+        The mean rests on a few paths: the recursion runs away.
+    """
+    size, bars = paths.shape
+    by_bar = np.ascontiguousarray(paths.T)
+    with np.errstate(over="ignore", invalid="ignore"):
+        variances = np.add.reduce(by_bar, axis=1) / size
+        spread = np.sqrt(np.add.reduce((by_bar - variances[:, None]) ** 2, axis=1)) / size
+    wild = np.flatnonzero(~np.isfinite(spread))
+    if wild.size:
+        raise ParameterError(
+            f"simulated variances of {model} overflow {int(wild[0]) + 1} bars ahead",
+            "a recursion that stays finite",
+            "take a shorter horizon, or model='gjr'",
+        )
+    error = spread / (2.0 * np.sqrt(variances))
+    notes = list(flags)
+    runs = np.flatnonzero(error > _RUNAWAY * np.sqrt(variances))
+    if runs.size:
+        bar = int(runs[0])
+        sigma = np.sqrt(variances)
+        notes.append(
+            f"the forecast of {model} runs away: {bar + 1} of {bars} bars ahead it is {sigma[bar]:.3g} with "
+            f"a simulation error of {error[bar] / sigma[bar]:.0%}, half of the paths lie below "
+            f"{math.sqrt(float(np.median(by_bar[bar]))):.3g}; a few large residuals carry the mean, so read "
+            "medians, or take model='gjr'"
+        )
+        warnings.warn(ThinTailWarning(notes[-1]), stacklevel=3)
+    return forecast_of(variances, bars_per_year, "simulation", tuple(notes), error)
 
 
 def recursion_forecast(

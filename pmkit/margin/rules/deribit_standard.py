@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import pandas as pd
-
 from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Option
 from pmkit.instruments.portfolio import Portfolio
-from pmkit.margin.base import origin
-from pmkit.margin.coin_rule import Charge, Charger, CoinRule
+from pmkit.margin.coin_rule import Charge, Charger, CoinRule, charge_of_lines
 from pmkit.margin.parameters import ParameterSet
-from pmkit.margin.result import Basis, Step
+from pmkit.margin.result import Basis
 from pmkit.margin.schemas import StandardParameters
 from pmkit.market.snapshot import MarketSnapshot
 
@@ -97,28 +93,12 @@ class _StandardBook:
                 clause = "DST-4"
                 initial, maintenance = future_margin(table, size / mark)
             rows.append((instrument.name, clause, float(qty), initial, maintenance))
-        lines = pd.DataFrame(rows, columns=["instrument", "clause", "qty", "im", "mm"])
-        marks = {
+        clauses = {
             "DST-1": ("written calls", ("option_im_rate", "option_im_floor", "option_mm_rate")),
             "DST-2": ("written puts", ("option_im_rate", "option_mm_rate", "put_mm_mark_rate")),
             "DST-4": ("futures and perpetuals", ("future_im_rate", "future_im_slope", "future_mm_rate")),
         }  # fmt: skip
-        steps = []
-        for clause, (what, keys) in marks.items():
-            chosen = lines[lines["clause"] == clause]
-            status = origin(self.parameters, *keys)
-            steps.append(
-                Step(clause, f"initial margin, {what}", math.fsum(chosen["im"]), self.currency, status)
-            )
-            steps.append(
-                Step(clause, f"maintenance margin, {what}", math.fsum(chosen["mm"]), self.currency, status)
-            )
-        return Charge(
-            im=math.fsum(lines["im"]),
-            mm=math.fsum(lines["mm"]),
-            steps=tuple(steps),
-            figures={"lines": lines.set_index("instrument")},
-        )
+        return charge_of_lines(rows, clauses, self.currency, self.parameters)
 
 
 @dataclass(frozen=True, kw_only=True)

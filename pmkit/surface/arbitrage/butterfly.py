@@ -5,22 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from pmkit.core.errors import ParameterError
-from pmkit.core.result import Result
 from pmkit.core.types import FloatArray
+from pmkit.surface.arbitrage.wing_findings import WingFindings, within_lee
 from pmkit.surface.arguments import require
 from pmkit.surface.slices.svi import RawSvi
 
 __all__ = [
-    "LEE_BOUND",
     "ButterflyReport",
-    "WingFindings",
     "around",
     "butterfly",
     "density",
@@ -29,9 +26,6 @@ __all__ = [
     "negative_intervals",
     "wing_limits",
 ]
-
-#: Largest slope of total variance in either wing, per unit of ``|k|``.
-LEE_BOUND = 2.0
 
 #: Distances from a centre at which a function on the line is looked at first, in units of its width.
 _STEPS = np.concatenate([np.geomspace(1e-6, 1e-2, 25)[:-1], np.geomspace(1e-2, 1e2, 241), [1e3, 1e4, 1e6]])
@@ -79,6 +73,11 @@ def density(svi: RawSvi, k: npt.ArrayLike) -> FloatArray:
     References
     ----------
     Gatheral and Jacquier (2014), equation (2.2).
+
+    Examples
+    --------
+    >>> float(density(RawSvi(a=0.02, b=0.1, rho=-0.3, m=0.0, sigma=0.1), 0.0).round(4))
+    3.4247
     """
     x, w = np.asarray(k, dtype=np.float64), svi.w(k)
     safe = np.where(w > 0.0, w, np.nan)
@@ -97,6 +96,12 @@ def wing_limits(svi: RawSvi) -> tuple[float, float]:
     Notes
     -----
     Exactly 1/4 where a slope is 0 but ``b`` is not, and 1 for a flat slice (``b`` = 0).
+
+    Examples
+    --------
+    >>> left, right = wing_limits(RawSvi(a=0.02, b=0.5, rho=-0.3, m=0.0, sigma=0.1))
+    >>> round(left, 6), round(right, 6)
+    (0.223594, 0.242344)
     """
     require("svi", svi, RawSvi, "convert it with to_raw() first")
     if svi.b == 0.0:
@@ -135,52 +140,6 @@ def around(centres: list[float], widths: list[float]) -> FloatArray:
     """Return ascending points about each centre, dense near it and a million widths out on both sides."""
     parts = [c + s * w * _STEPS for c, w in zip(centres, widths, strict=True) for s in (-1.0, 1.0)]
     return np.unique(np.concatenate([*parts, np.asarray(centres)]))
-
-
-def _lee(slopes: tuple[float, float]) -> bool:
-    # at a right slope of exactly 2 calls keep a value at infinite strikes; on the left it is mass at zero
-    return slopes[0] <= LEE_BOUND and slopes[1] < LEE_BOUND
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class WingFindings(Result):
-    """Where g is negative and what the wings do: the part that every butterfly report shares.
-
-    Attributes
-    ----------
-    min_g, k_min_g : float
-        Least g, and where.
-    violations : tuple of (float, float)
-        Intervals of k with g < 0, ascending; an end may be infinite.
-    slopes, limits : tuple of float
-        Wing slopes of total variance and limits of g, left and right.
-    """
-
-    min_g: float
-    k_min_g: float
-    violations: tuple[tuple[float, float], ...]
-    slopes: tuple[float, float]
-    limits: tuple[float, float]
-
-    @property
-    def lee(self) -> bool:
-        """True where both wings respect the moment bound: left slope at most 2, right slope below 2."""
-        return _lee(self.slopes)
-
-    def _found(self) -> dict[str, Any]:
-        return {
-            "min_g": self.min_g,
-            "k_min_g": self.k_min_g,
-            "slope_left": self.slopes[0],
-            "slope_right": self.slopes[1],
-            "g_left": self.limits[0],
-            "g_right": self.limits[1],
-            "violations": len(self.violations),
-        }
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return one row per interval of k on which g is negative; no row where there is none."""
-        return pd.DataFrame(list(self.violations), columns=["k_from", "k_to"])
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -364,7 +323,7 @@ def butterfly(svi: RawSvi) -> ButterflyReport:
     if math.isfinite(k_low):
         k_points = np.unique(np.append(k_points, k_low))
     # where the minimum touches zero a quoted price equals its intrinsic value between two that do not
-    admissible = need > 0.0 and svi.min_variance > 0.0 and _lee(svi.slopes)
+    admissible = need > 0.0 and svi.min_variance > 0.0 and within_lee(svi.slopes)
     return ButterflyReport(
         sigma=svi.sigma,
         sigma_star=1.0 / need if admissible else math.inf,

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
+from pmkit.core.plotting import new_axes
+from pmkit.core.result import Result
 from pmkit.core.types import FloatArray
 from pmkit.surface.arbitrage.butterfly import around, lowest, negative_intervals
+from pmkit.surface.arbitrage.wing_findings import draw_intervals
 from pmkit.surface.arguments import require
 from pmkit.surface.slices.svi import RawSvi
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["CalendarReport", "calendar"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class CalendarReport:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class CalendarReport(Result):
     """Least increase of total variance from one expiry to a later one, over the whole line.
 
     Attributes
@@ -34,11 +42,33 @@ class CalendarReport:
     k_min_dw: float
     slopes: tuple[float, float]
     violations: tuple[tuple[float, float], ...]
+    references = ("gatheral2014",)
 
     @property
     def free(self) -> bool:
         """True where total variance nowhere decreases."""
         return self.min_dw >= 0.0
+
+    def summary(self) -> pd.DataFrame:
+        """Return one row: free, least increase and where, differences of wing slopes, intervals."""
+        row = {
+            "free": self.free,
+            "min_dw": self.min_dw,
+            "k_min_dw": self.k_min_dw,
+            "slope_left": self.slopes[0],
+            "slope_right": self.slopes[1],
+            "violations": len(self.violations),
+        }
+        return pd.DataFrame([row])
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per interval of k on which total variance falls; no row where there is none."""
+        return pd.DataFrame(list(self.violations), columns=["k_from", "k_to"])
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Mark the least increase and the intervals of arbitrage, and return the axes."""
+        axes = new_axes(ax, (6.0, 3.5))
+        return draw_intervals(axes, self.violations, self.k_min_dw, self.min_dw, "least increase of w")
 
 
 def _asymptote(svi: RawSvi, side: float) -> tuple[float, float]:

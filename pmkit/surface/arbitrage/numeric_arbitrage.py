@@ -12,8 +12,9 @@ import pandas as pd
 
 from pmkit.core.errors import ParameterError
 from pmkit.core.types import FloatArray
-from pmkit.surface.arbitrage.butterfly import WingFindings, lowest, negative_intervals
+from pmkit.surface.arbitrage.butterfly import lowest, negative_intervals
 from pmkit.surface.arbitrage.calendar import CalendarReport
+from pmkit.surface.arbitrage.wing_findings import WingFindings
 from pmkit.surface.slices.svi import RawSvi
 
 __all__ = ["NumericButterfly", "WholeLine", "arbitrage_frame", "numeric_butterfly", "numeric_calendar"]
@@ -199,6 +200,13 @@ def numeric_calendar(near: Any, far: Any) -> CalendarReport:
     -----
     Wings are compared by their asymptotes; where these have infinite slopes, by the sign at the outermost
     point of the net.
+
+    Examples
+    --------
+    >>> near, far = RawSvi(0.02, 0.2, -0.3, 0.0, 0.1), RawSvi(0.04, 0.19, -0.3, 0.0, 0.1)
+    >>> report = numeric_calendar(near, far)
+    >>> report.free, [round(k, 3) for k in report.violations[0]]
+    (False, [-inf, -1.536])
     """
     one, two = _whole_line(near), _whole_line(far)
 
@@ -280,6 +288,13 @@ def arbitrage_frame(
         variance. ``calendar_min``: least increase of w from the expiry before at equal k, at
         ``k_calendar_min`` (minus infinity where a wing is flatter than before; NaN for the first expiry).
         ``butterfly_at`` and ``calendar_at``: the intervals of k concerned.
+
+    Examples
+    --------
+    >>> report = numeric_butterfly(RawSvi(a=0.02, b=0.1, rho=-0.3, m=0.0, sigma=0.1))
+    >>> frame = arbitrage_frame([pd.Timestamp("2026-09-25T08:00Z")], [(report, None)])
+    >>> frame["free"].tolist(), frame["min_g"].round(4).tolist()
+    ([True], [0.2489])
     """
     rows: dict[pd.Timestamp, dict[str, Any]] = {}
     for expiry, (wings, time) in zip(expiries, reports, strict=True):

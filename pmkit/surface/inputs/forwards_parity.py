@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from pmkit.core.errors import DataGapError, ParameterError
+from pmkit.core.plotting import new_axes
+from pmkit.core.result import Result
 from pmkit.core.types import BoolArray, FloatArray
 from pmkit.surface.arguments import as_number, pair_columns, pair_mids
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = [
     "ParityForward",
@@ -32,8 +38,8 @@ TOLERANCE = 1e-5
 _HUBER = 1.345
 
 
-@dataclass(frozen=True, kw_only=True)
-class ParityForward:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ParityForward(Result):
     """Forward implied by the call-put pairs of one expiry.
 
     Attributes
@@ -83,6 +89,23 @@ class ParityForward:
     def feasible(self) -> bool:
         """True where the estimate fits every bid and ask that it rests on."""
         return self.status in ("ok", "repaired")
+
+    def summary(self) -> pd.DataFrame:
+        """Return one row: every number, and how many strikes are at fault or dropped."""
+        row = {f.name: getattr(self, f.name) for f in fields(self)}
+        counts = {name: len(row[name]) for name in ("at_fault", "dropped")}
+        return pd.DataFrame([row | counts])
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the estimate within its bounds, and return the axes."""
+        axes = new_axes(ax, (6.0, 1.5))
+        if self.lower <= self.upper:
+            axes.plot([self.lower, self.upper], [0.0, 0.0], "|-", color="gray", label="bounds")
+        axes.plot([self.price], [0.0], "o", label=f"forward, {self.pairs} pairs")
+        axes.set_yticks([])
+        axes.set_title(self.status)
+        axes.legend(frameon=False)
+        return axes
 
 
 def parity_forward(

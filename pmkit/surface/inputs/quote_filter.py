@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from pmkit.core.errors import DataGapError, ParameterError
+from pmkit.core.plotting import new_axes
 from pmkit.core.result import Result
 from pmkit.core.status import Status
 from pmkit.core.time import year_fraction
@@ -17,6 +19,9 @@ from pmkit.market.quotes import LEDGER_COLUMNS, Quotes
 from pmkit.pricing import implied_vol
 from pmkit.surface.arguments import as_number, check_curve, require
 from pmkit.surface.inputs.forwards import ForwardCurve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["FILTER_ORDER", "FilteredQuotes", "QuoteFilter", "filter_quotes"]
 
@@ -140,6 +145,21 @@ class FilteredQuotes(Result):
     def to_frame(self) -> pd.DataFrame:
         """Return the ledger."""
         return self.ledger.copy()
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the options kept and dropped for each reason, one bar an expiry, and return the axes."""
+        axes = new_axes(ax, (7.0, 3.5))
+        table = self.summary().drop(columns="options")
+        names = [f"{expiry:%Y-%m-%d}" for expiry in table.index]
+        bottom = np.zeros(len(names))
+        for reason in table.columns[table.sum() > 0]:
+            count = table[reason].to_numpy(dtype=np.float64)
+            axes.bar(names, count, bottom=bottom, label=str(reason).replace("_", " "))
+            bottom += count
+        axes.set_ylabel("options")
+        axes.tick_params("x", rotation=60)
+        axes.legend(frameon=False, fontsize="small")
+        return axes
 
     def check(self) -> None:
         """Raise PmkitError where options kept and dropped do not add up to the options before."""

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
 from pmkit.core.errors import ArbitrageError, ParameterError
+from pmkit.core.plotting import new_axes
 from pmkit.core.result import Result
 from pmkit.core.types import BoolArray, FloatArray, IntArray
 from pmkit.market.quotes import Quotes
 from pmkit.surface.inputs.executable import scaled_quotes
 from pmkit.surface.inputs.forwards import ForwardCurve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Repair", "RepairStatus", "repair"]
 
@@ -89,10 +93,13 @@ class Repair(Result):
                 "locate it with executable_arbitrage and filter these quotes",
             )
 
+    def _in_half_spreads(self) -> pd.Series[float]:
+        half = 0.5 * (self.frame["ask"] - self.frame["bid"])
+        return self.frame["moved"] / half.where(half > 0.0)
+
     def summary(self) -> pd.DataFrame:
         """Return one row: status, prices, moved, largest move in half spreads and in ticks, detail."""
-        half = 0.5 * (self.frame["ask"] - self.frame["bid"])
-        share = (self.frame["moved"].abs() / half.where(half > 0.0)).max()
+        share = self._in_half_spreads().abs().max()
         return pd.DataFrame(
             [
                 {
@@ -109,6 +116,18 @@ class Repair(Result):
     def to_frame(self) -> pd.DataFrame:
         """Return one row per price."""
         return self.frame.copy()
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the move of every price in half spreads over its strike, and return the axes."""
+        axes = new_axes(ax, (6.0, 3.5))
+        share = self._in_half_spreads()
+        for expiry, rows in self.frame.groupby("expiry", sort=True):
+            label = pd.Timestamp(str(expiry)).strftime("%Y-%m-%d")
+            axes.plot(rows["strike"], share[rows.index], ".", label=label)
+        axes.set_xlabel("strike")
+        axes.set_ylabel("price less mid, half spreads")
+        axes.legend(frameon=False, fontsize="small")
+        return axes
 
     def check(self) -> None:
         """Raise ParameterError where a price lies outside its bid and ask."""

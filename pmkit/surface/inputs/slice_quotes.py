@@ -53,6 +53,13 @@ class SliceQuotes(SmileSlice):
                     "give one number per point",
                 )
             array.flags.writeable = False
+        wrong = np.flatnonzero(~((self.error > 0.0) & np.isfinite(self.error)))
+        if wrong.size:
+            raise ParameterError(
+                f"error[{wrong[0]}] of {self.expiry.date()} is {self.error[wrong[0]]:g}",
+                "finite and positive numbers",
+                "drop the point, or give it the error of its spread",
+            )
 
     def inside(self, w: npt.ArrayLike) -> FloatArray:
         """Return True for every point whose total variance ``w`` lies between bid and ask."""
@@ -82,6 +89,16 @@ def slice_quotes(
 
     Out-of-the-money options, near the money the tighter of call and put; one option a strike. An expiry
     without a forward is left out with the status that the curve gives it.
+
+    Examples
+    --------
+    >>> from pmkit.market import datasets, read_quotes
+    >>> from pmkit.surface import forward_curve, own_vols
+    >>> quotes = read_quotes(datasets.path("deribit-eth-2026-05-21"))
+    >>> curve = forward_curve(quotes, "ETH")
+    >>> points, left_out = slice_quotes(own_vols(quotes, curve), curve, 5)
+    >>> len(points), points[0].k.size, left_out
+    (12, 11, {})
     """
     found, left_out = [], {}
     for expiry, status in curve.status.items():

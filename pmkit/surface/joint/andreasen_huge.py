@@ -5,84 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pmkit.core.errors import DataGapError, ParameterError, PmkitError
+from pmkit.core.errors import ParameterError, PmkitError
 from pmkit.core.provenance import fingerprint
 from pmkit.core.types import FloatArray
-from pmkit.pricing import implied_vol
+from pmkit.surface.arbitrage.calendar import CalendarReport
+from pmkit.surface.arbitrage.numeric_arbitrage import NumericButterfly, arbitrage_frame
 from pmkit.surface.inputs.forwards import ForwardCurve
-from pmkit.surface.joint.price_points import PricePoints, price_points
+from pmkit.surface.joint.implicit_step import grid_variance, implicit_step, kink_of_payoff, spread_operator
 from pmkit.surface.readouts.outside import same_time
 from pmkit.surface.sliced import SlicedSurface
-from pmkit.surface.slices.smile import LinearSurface, QuotedSlice
+from pmkit.surface.slices.smile import QuotedSlice
 
-__all__ = ["AndreasenHugeSlice", "AndreasenHugeSurface", "fit_andreasen_huge"]
+__all__ = ["AndreasenHugeSlice", "AndreasenHugeSurface", "Shape"]
 
 Shape = Literal["linear", "constant"]
 
-#: Local variance is kept between a thousandth and a hundred times the implied variance at its own strike.
-_LOWEST, _HIGHEST = math.log(1e3), math.log(1e2)
-#: A point of the grid nearer to a quoted strike than this share of the spacing gives way to it.
-_TOO_NEAR = 0.4
-_SAME_STRIKE = 1e-9
-
-
-def _operator(m: FloatArray) -> FloatArray:
-    """Return the three diagonals of ``m² d²/dm²`` on the grid; nothing moves at its two ends."""
-    left, right = np.diff(m)[:-1], np.diff(m)[1:]
-    scale = m[1:-1] ** 2 * 2.0 / (left + right)
-    rows = np.zeros((3, m.size))
-    rows[0, 1:-1], rows[2, 1:-1] = scale / left, scale / right
-    rows[1] = -(rows[0] + rows[2])
-    return rows
-
-
-def _apply(rows: FloatArray, u: FloatArray) -> FloatArray:
-    out: FloatArray = rows[1] * u
-    out[1:] += rows[0][1:] * u[:-1]
-    out[:-1] += rows[2][:-1] * u[1:]
-    return out
-
-
-def _step(rows: FloatArray, half: FloatArray, right: FloatArray) -> FloatArray:
-    """Solve ``(1 - half L) u = right``: an M-matrix, so that what is positive stays positive."""
-    from scipy.linalg import solve_banded
-
-    bands = np.zeros((3, half.size))
-    bands[0, 1:] = -(half * rows[2])[:-1]
-    bands[1] = 1.0 - half * rows[1]
-    bands[2, :-1] = -(half * rows[0])[1:]
-    return np.asarray(solve_banded((1, 1), bands, right))
-
-
-def _grid(points: list[PricePoints], nodes: int) -> FloatArray:
-    """Return ascending K/F: dense at the money, wide enough for the last expiry, with every quoted strike."""
-    sds = [float(np.sqrt(np.interp(0.0, p.k, p.w))) for p in points]
-    quoted = np.unique(np.concatenate([np.array([0.0]), *(p.k for p in points)]))
-    # one strike of two expiries may differ in its last digits
-    quoted = np.where(np.abs(quoted) < _SAME_STRIKE, 0.0, quoted)
-    quoted = quoted[np.concatenate([[True], np.diff(quoted) > _SAME_STRIKE])]
-    reach = max(6.0 * max(sds), 1.3 * float(np.abs(quoted).max()))
-    scale = 2.0 * min(sds)
-    x = scale * np.sinh(np.linspace(-1.0, 1.0, nodes) * math.asinh(reach / scale))
-    place = np.clip(np.searchsorted(quoted, x), 1, quoted.size - 1)
-    gap = np.minimum(np.abs(x - quoted[place - 1]), np.abs(x - quoted[place]))
-    spacing = np.gradient(x)
-    return np.asarray(np.exp(np.union1d(x[gap > _TOO_NEAR * spacing], quoted)))
-
-
-def _weights(k: FloatArray, knots: FloatArray, shape: Shape) -> FloatArray:
-    """Return how local variance at ``k`` hangs on its values at the knots, shape (k, knots); flat outside."""
-    if shape == "constant":
-        nearest = np.searchsorted(0.5 * (knots[1:] + knots[:-1]), k)
-        return np.asarray(np.eye(knots.size)[nearest])
-    return np.array([np.interp(k, knots, column) for column in np.eye(knots.size)]).T
+#: Rounding that a price gathers over the steps, in shares of the forward.
+_ROUNDING = 1e-13
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,15 +60,7 @@ class AndreasenHugeSlice(QuotedSlice):
 
     def at(self, k: npt.ArrayLike) -> FloatArray:
         """Return total variance at ``k``; NaN beyond the grid."""
-        return _variance(self.m, self.value, np.asarray(k, dtype=np.float64))
-
-
-def _variance(m: FloatArray, value: FloatArray, k: FloatArray) -> FloatArray:
-    """Return total variance from time values on the grid, linear in the strike between the nodes."""
-    strike = np.exp(k)
-    price = np.interp(strike, m, value, left=math.nan, right=math.nan)
-    sd = np.asarray(implied_vol(price, 1.0, strike, 1.0, is_call=strike > 1.0))
-    return np.asarray(sd * sd)
+        return grid_variance(self.m, self.value, np.asarray(k, dtype=np.float64))
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -164,16 +101,16 @@ class AndreasenHugeSurface(SlicedSurface[AndreasenHugeSlice]):
             if upper == 0
             else (self.taus[upper - 1], self.slices[upper - 1].value)
         )
-        rows = _operator(one.m)
+        rows = spread_operator(one.m)
         half = 0.5 * (tau - start) * one.local_variance
-        return _step(rows, half, before + half * _kink(one.m, rows))
+        return implicit_step(rows, half, before + half * kink_of_payoff(one.m, rows))
 
     def _at_one_time(self, k: FloatArray, tau: float) -> FloatArray:
         if math.isnan(tau):
             return np.full(k.shape, math.nan)
         if tau == 0.0:
             return np.where(np.isnan(k), math.nan, 0.0)
-        return _variance(self.slices[0].m, self._value_at(tau), k)
+        return grid_variance(self.slices[0].m, self._value_at(tau), k)
 
     def _between(self, k: FloatArray, years: FloatArray) -> FloatArray:
         out = np.full(years.shape, math.nan)
@@ -195,6 +132,26 @@ class AndreasenHugeSurface(SlicedSurface[AndreasenHugeSlice]):
         upper = min(int(np.searchsorted(self.taus, tau * (1.0 - 1e-12))), self.taus.size - 1)
         one = self.slices[upper]
         return np.sqrt(np.interp(np.asarray(k, dtype=np.float64), np.log(one.m), one.local_variance))
+
+    def arbitrage(self) -> pd.DataFrame:
+        """Return the static arbitrage that each slice admits, one row per expiry.
+
+        Prices are linear in the strike between the nodes, so that those of the nodes decide. The density is
+        0 between them, hence ``min_g`` 0; it is minus infinity at a node where the slope of prices falls.
+        Beyond the grid there is no number: slopes are 0 and limits NaN.
+
+        Returns
+        -------
+        DataFrame
+            As :func:`pmkit.surface.arbitrage_frame`; ``butterfly_margin`` is NaN.
+        """
+        reports: list[tuple[NumericButterfly, CalendarReport | None]] = []
+        before = None
+        for one in self.slices:
+            rise = None if before is None else _risen(one, before)
+            reports.append((_convex(one), rise))
+            before = one
+        return arbitrage_frame((one.expiry for one in self.slices), reports)
 
     def check(self) -> None:
         """Raise PmkitError where prices on the grid are not convex in the strike or fall in time."""
@@ -257,112 +214,33 @@ class AndreasenHugeSurface(SlicedSurface[AndreasenHugeSlice]):
         return pd.concat(parts, ignore_index=True)[columns]
 
 
-def _kink(m: FloatArray, rows: FloatArray) -> FloatArray:
-    """Return the operator on the pay-off: what feeds time value, at the money alone."""
-    return np.where(np.isclose(m, 1.0, rtol=1e-15, atol=0.0), _apply(rows, np.maximum(1.0 - m, 0.0)), 0.0)
+def _convex(one: AndreasenHugeSlice) -> NumericButterfly:
+    """Return the nodes at which calls are not convex in the strike, by more than rounding."""
+    m, k = one.m, np.log(one.m)
+    h = np.diff(m)
+    slopes = np.diff(one.value + np.maximum(1.0 - m, 0.0)) / h
+    bends = np.diff(slopes) + _ROUNDING * (1.0 / h[1:] + 1.0 / h[:-1])
+    found = k[1:-1][bends < 0.0]
+    return NumericButterfly(
+        min_g=-math.inf if found.size else 0.0,
+        k_min_g=float(k[1:-1][int(np.argmin(bends))]),
+        violations=tuple((float(at), float(at)) for at in found),
+        slopes=(0.0, 0.0),
+        limits=(math.nan, math.nan),
+    )
 
 
-def _fit_step(
-    m: FloatArray, rows: FloatArray, before: FloatArray, one: PricePoints, step: float, shape: Shape
-) -> tuple[FloatArray, FloatArray, str]:
-    """Return local variance on the grid, time values after the step, and the status."""
-    from scipy.optimize import least_squares
-
-    at = np.searchsorted(m, np.exp(one.k) * (1.0 - 2.0 * _SAME_STRIKE))
-    weights, kink = _weights(np.log(m), one.k, shape), _kink(m, rows)
-    scale, log_start = 1.0 / one.vega, np.log(one.w / one.tau)
-
-    def log_variance(x: FloatArray) -> FloatArray:
-        # bounded without a bound, for the solver of MINPACK: it needs no linear algebra on many threads
-        reach = np.where(x < 0.0, _LOWEST, _HIGHEST)
-        return np.asarray(log_start + reach * np.tanh(x / reach))
-
-    @lru_cache(maxsize=2)
-    def solve(key: bytes) -> tuple[FloatArray, FloatArray]:
-        half = 0.5 * step * np.exp(_dot(weights, log_variance(np.frombuffer(key))))
-        return half, _step(rows, half, before + half * kink)
-
-    def residual(x: FloatArray) -> FloatArray:
-        return np.asarray((solve(x.tobytes())[1][at] - one.value) * scale)
-
-    def jacobian(x: FloatArray) -> FloatArray:
-        half, u = solve(x.tobytes())
-        pushed = _step(rows, half, ((_apply(rows, u) + kink) * half)[:, None] * weights)
-        bent = 1.0 - np.tanh(x / np.where(x < 0.0, _LOWEST, _HIGHEST)) ** 2
-        return np.asarray(pushed[at] * scale[:, None] * bent)
-
-    found = least_squares(
-        residual, np.zeros(one.k.size), jac=jacobian, method="lm", xtol=1e-12, ftol=1e-12, gtol=1e-14,
-        max_nfev=400,
-    )  # fmt: skip
-    moved = log_variance(found.x) - log_start
-    bound = (moved < 0.05 - _LOWEST) | (moved > _HIGHEST - 0.05)
-    status = "not_converged" if found.status <= 0 else "at_bound" if bound.any() else "ok"
-    half, u = solve(np.asarray(found.x).tobytes())
-    return 2.0 * half / step, u, status
-
-
-def _dot(weights: FloatArray, x: FloatArray) -> FloatArray:
-    return np.asarray(np.add.reduce(weights * x, axis=1))
-
-
-def fit_andreasen_huge(
-    surface: LinearSurface, *, shape: Shape = "linear", nodes: int = 1201
-) -> AndreasenHugeSurface:
-    """Return a surface without static arbitrage through the points of a linear one, expiry by expiry.
-
-    Parameters
-    ----------
-    surface : LinearSurface
-        Its points are the quotes: ``pm.surface.fit(quotes, model="linear")``.
-    shape : {"linear", "constant"}
-        Logarithm of local variance between the quoted strikes of an expiry: linear in k, or that of the
-        nearest strike; flat outside.
-    nodes : int
-        Points of the grid in K/F before the quoted strikes join, at least 101.
-
-    Returns
-    -------
-    AndreasenHugeSurface
-        With the error of every quote; quotes that contradict each other are not met, and say so.
-
-    Raises
-    ------
-    ParameterError
-        Not a linear surface, an unknown shape, too small a grid.
-    DataGapError
-        No expiry with at least three points.
-
-    Notes
-    -----
-    With ``c`` the call over the forward and ``m = K/F``, ``(1 - dT v(m) m² d²/dm²/2) c(T + dT) = c(T)``: the
-    matrix has a positive inverse and keeps lines, so that ``c`` stays convex and rises with ``dT`` whatever
-    ``v``. Each expiry is least squares in vol over one ``v`` per quoted strike, by exact derivatives, from
-    the implied variance. Solved for the time value, so that far wings keep their digits. Some 50 ms an
-    expiry of 50 strikes.
-
-    References
-    ----------
-    Andreasen and Huge (2010).
-    """
-    if shape not in ("linear", "constant"):
-        raise ParameterError(f"shape is {shape!r}", "'linear' or 'constant'", "choose one of these")
-    if not (isinstance(nodes, int) and nodes >= 101):
-        raise ParameterError(f"nodes is {nodes!r}", "a whole number of at least 101", "leave it out")
-    points, left_out = price_points(surface, least=3)
-    if not points:
-        raise DataGapError("no expiry has three points", "at least one", "load a fuller chain")
-    m = _grid(points, nodes)
-    rows = _operator(m)
-    value, start, slices = np.zeros(m.size), 0.0, []
-    for one in points:
-        variance, value, status = _fit_step(m, rows, value, one, one.tau - start, shape)
-        fitted = np.sqrt(_variance(m, value, one.k) / one.tau)
-        slices.append(
-            AndreasenHugeSlice(
-                quotes=one.quotes, m=m, value=value, local_variance=variance,
-                error=fitted - np.sqrt(one.w / one.tau), status=status,
-            )
-        )  # fmt: skip
-        start = one.tau
-    return AndreasenHugeSurface(slices=tuple(slices), curve=surface.curve, left_out=left_out, shape=shape)
+def _risen(one: AndreasenHugeSlice, before: AndreasenHugeSlice) -> CalendarReport:
+    """Return the nodes at which prices are below those of the expiry before, by more than rounding."""
+    k = np.log(one.m)
+    falls = one.value < before.value - _ROUNDING
+    grown = one.at(k) - before.at(k)
+    # a fall of prices by rounding is none of variance
+    grown = np.where(falls, grown, np.maximum(grown, 0.0))
+    place = int(np.nanargmin(grown))
+    return CalendarReport(
+        min_dw=float(grown[place]),
+        k_min_dw=float(k[place]),
+        slopes=(0.0, 0.0),
+        violations=tuple((float(at), float(at)) for at in k[falls]),
+    )

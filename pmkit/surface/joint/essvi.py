@@ -133,12 +133,6 @@ class EssviSlice(FittedSlice):
         """The same curve in the raw parameters of SVI."""
         return self.parameters.raw()
 
-    @property
-    def atm_gap(self) -> float:
-        """Size of the logarithmic error of total variance at the quote nearest the money."""
-        near = int(np.argmin(np.abs(self.quotes.k)))
-        return abs(math.log(float(self.at(self.quotes.k[near])) / float(self.quotes.w[near])))
-
     def raw(self) -> RawSvi:
         """Return the same curve in the raw parameters of SVI."""
         return self.parameters.raw()

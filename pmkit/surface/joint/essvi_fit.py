@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from pmkit.core.errors import ConventionError, ParameterError
+from pmkit.core.plotting import new_axes
+from pmkit.core.result import Result
 from pmkit.core.types import FloatArray
 from pmkit.pricing.inputs import as_floats
 from pmkit.surface.arguments import as_number
@@ -24,6 +26,9 @@ from pmkit.surface.joint.essvi_kernel import C, F, S
 from pmkit.surface.joint.essvi_points import QuotePoints
 from pmkit.surface.joint.essvi_search import search_box, slice_by_slice
 from pmkit.surface.slices.slice_fit import judge
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["ESSVI_MIN_POINTS", "EssviFit", "Loss", "anchored_theta", "fit_essvi", "fit_essvi_surface"]
 
@@ -85,8 +90,8 @@ def anchored_theta(w_star: npt.ArrayLike, k_star: npt.ArrayLike, rho: float, psi
     return np.where(theta > 0.0, theta, np.nan)
 
 
-@dataclass(frozen=True, kw_only=True)
-class EssviFit:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class EssviFit(Result):
     """Outcome of a search: the box, and how it ended.
 
     Attributes
@@ -106,11 +111,36 @@ class EssviFit:
     evaluations: int
     converged: bool
     bounds: tuple[str, ...]
+    references = ("corbetta2019", "martini2023", "mingone2022")
 
     @property
     def curves(self) -> EssviCurves:
         """Theta, rho and psi of the slices."""
         return box_to_parameters(self.box)
+
+    def summary(self) -> pd.DataFrame:
+        """Return one row: slices, loss, evaluations, whether it closed, slices on a bound."""
+        row = {
+            "slices": self.box.size,
+            "loss": self.loss,
+            "evaluations": self.evaluations,
+            "converged": self.converged,
+            "at_bound": sum(1 for reasons in self.bounds if reasons),
+        }
+        return pd.DataFrame([row])
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per slice: theta, rho, psi, and the bounds on which it ended."""
+        return pd.DataFrame(self.curves._asdict()).assign(bounds=list(self.bounds))
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw rho and psi of the slices over total variance at the money, and return the axes."""
+        axes = new_axes(ax, (6.0, 3.5))
+        axes.plot(self.curves.theta, self.curves.rho, "o-", label="rho")
+        axes.plot(self.curves.theta, self.curves.psi, "s-", label="psi")
+        axes.set_xlabel("theta")
+        axes.legend(frameon=False)
+        return axes
 
 
 def _limits(atm: FloatArray) -> FloatArray:
@@ -167,7 +197,7 @@ def fit_essvi(
     Raises
     ------
     ParameterError
-        No expiry, too few points, an error bar that is not positive, k not finite, an unknown bound or loss,
+        No expiry, too few points, k not finite, an unknown bound or loss,
         or a start of another length.
 
     Notes
@@ -181,6 +211,15 @@ def fit_essvi(
     References
     ----------
     Mingone (2022); Corbetta, Cohort, Laachir and Martini (2019).
+
+    Examples
+    --------
+    >>> from pmkit.market import datasets, read_quotes
+    >>> from pmkit.surface import fit
+    >>> quotes = fit(read_quotes(datasets.path("deribit-eth-2026-05-21")), model="pchip")
+    >>> found = fit_essvi([one.quotes for one in quotes.slices])
+    >>> found.curves.rho[[0, -1]].round(3)
+    array([-0.075, -0.227])
     """
     check_bound(bound)
     if loss not in get_args(Loss):

@@ -45,8 +45,7 @@ class QuotePoints:
         Raises
         ------
         ParameterError
-            No expiry, expiries not ascending in time, fewer points, or an error bar that is not
-            finite and positive.
+            No expiry, expiries not ascending in time, or fewer points.
         """
         require("quotes", quotes, (list, tuple), "pass the SliceQuotes of every expiry, earliest first")
         for one in quotes:
@@ -60,8 +59,11 @@ class QuotePoints:
             )
         sizes = [one.k.size for one in quotes]
         k, error = np.concatenate([one.k for one in quotes]), np.concatenate([one.error for one in quotes])
-        if min(sizes) < least or not (np.isfinite(error) & (error > 0.0)).all():
-            _refuse(quotes, least)
+        for one, size in zip(quotes, sizes, strict=True):
+            if size < least:
+                raise ParameterError(
+                    f"{size} points of {one.expiry.date()}", f"{least} or more", "leave it out"
+                )
         return cls(
             first=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
             k=k,
@@ -69,18 +71,3 @@ class QuotePoints:
             weight=1.0 / error**2,
             atm=np.array([one.w[np.argmin(np.abs(one.k))] for one in quotes]),
         )
-
-
-def _refuse(quotes: Sequence[SliceQuotes], least: int) -> None:
-    """Raise the error that names the first expiry that cannot be used."""
-    for one in quotes:
-        day = one.expiry.date()
-        if one.k.size < least:
-            raise ParameterError(f"{one.k.size} points of {day}", f"{least} or more", "leave it out")
-        bad = np.flatnonzero(~((one.error > 0.0) & np.isfinite(one.error)))
-        if bad.size:
-            raise ParameterError(
-                f"error[{bad[0]}] of {day} is {one.error[bad[0]]:g}",
-                "finite and positive numbers",
-                "drop the quote",
-            )

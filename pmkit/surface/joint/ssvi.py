@@ -146,6 +146,14 @@ def ssvi_parameters(jump_wing: JumpWingSvi) -> EssviParameters:
     References
     ----------
     Gatheral and Jacquier (2014), section 4.
+
+    Examples
+    --------
+    >>> from pmkit.surface import JumpWingSvi
+    >>> one = JumpWingSvi(v=0.16, psi=-0.15, p=0.8, c=0.5, v_min=0.15, tau=0.25)
+    >>> found = ssvi_parameters(one)
+    >>> round(found.theta, 4), round(found.rho, 4), round(found.psi, 4)
+    (0.04, -0.2308, 0.26)
     """
     require("jump_wing", jump_wing, JumpWingSvi, "convert it with to_jump_wing(tau) first")
     total = jump_wing.p + jump_wing.c

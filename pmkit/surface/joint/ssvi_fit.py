@@ -96,7 +96,7 @@ def fit_ssvi(quotes: Sequence[SliceQuotes], *, phi: PhiName = "power", bound: Bo
     Raises
     ------
     ParameterError
-        No expiry, too few points, an error bar that is not positive, or an unknown name.
+        No expiry, too few points, or an unknown name.
 
     Notes
     -----
@@ -108,6 +108,15 @@ def fit_ssvi(quotes: Sequence[SliceQuotes], *, phi: PhiName = "power", bound: Bo
     References
     ----------
     Gatheral and Jacquier (2014), section 5.2.
+
+    Examples
+    --------
+    >>> from pmkit.market import datasets, read_quotes
+    >>> from pmkit.surface import fit
+    >>> quotes = fit(read_quotes(datasets.path("deribit-eth-2026-05-21")), model="pchip")
+    >>> found = fit_ssvi([one.quotes for one in quotes.slices])
+    >>> round(found.rho, 3)
+    -0.234
     """
     check_bound(bound)
     if phi not in get_args(PhiName):

@@ -117,6 +117,15 @@ def shock_surface(
     Forwards move with spot, ``F' = F (1 + spot)`` less the carry that runs off until the horizon; the implied
     vol of each expiry is held while time runs. ``sticky_delta`` reads the vol at the money before any floor.
     About 1 ms an expiry, a projection 5 ms, a report of arbitrage 10 ms.
+
+    Examples
+    --------
+    >>> from pmkit.market import datasets, read_quotes
+    >>> from pmkit.surface import SurfaceShock, fit
+    >>> surface = fit(read_quotes(datasets.path("deribit-eth-2026-05-21")), model="essvi")
+    >>> shocked = shock_surface(surface, SurfaceShock(vol=0.1))
+    >>> round(float(shocked.w(0.0, 0.1) / surface.w(0.0, 0.1)), 4)
+    1.21
     """
     if not isinstance(shock, SurfaceShock):
         raise ParameterError(

@@ -191,6 +191,14 @@ def skew_stickiness(before: Any, after: Any, log_move: float, *, tau: float | No
     References
     ----------
     Bergomi (2009).
+
+    Examples
+    --------
+    >>> from pmkit.surface import RawSvi
+    >>> before = RawSvi(a=0.02, b=0.1, rho=-0.3, m=0.0, sigma=0.1)
+    >>> after = RawSvi(a=0.02, b=0.1, rho=-0.3, m=0.01, sigma=0.1)
+    >>> round(skew_stickiness(before, after, -0.01, tau=0.1), 3)
+    1.163
     """
     if not math.isfinite(as_number("log_move", log_move)) or log_move == 0.0:
         raise ParameterError(f"log_move is {log_move!r}", "a finite move other than 0", "correct it")

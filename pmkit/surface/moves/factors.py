@@ -16,71 +16,19 @@ from pmkit.core.plotting import new_axes
 from pmkit.core.random import stream
 from pmkit.core.result import Result
 from pmkit.core.types import FloatArray
-from pmkit.surface.arbitrage.grid_arbitrage import grid_violations
 from pmkit.surface.joint.essvi import EssviSurface, essvi_w
 from pmkit.surface.joint.essvi_bound import Bound
 from pmkit.surface.joint.essvi_box import EssviCurves, parameters_to_box, project, to_unconstrained
 from pmkit.surface.joint.essvi_box import unconstrained_to_parameters as parameters_of
+from pmkit.surface.moves.simulated_surfaces import STEPS, Coordinates, SimulatedSurfaces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["PILLARS", "SimulatedSurfaces", "SurfaceFactors", "surface_factors"]
+__all__ = ["PILLARS", "SurfaceFactors", "surface_factors"]
 
 #: Days to expiry at which surfaces of different days are compared.
 PILLARS = (7, 14, 30, 60, 90, 180)
-#: Standardised moneyness k/sqrt(theta) of the grid.
-_STEPS = (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)
-Coordinates = Literal["box", "grid"]
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class SimulatedSurfaces(Result):
-    """Surfaces one move ahead of the last observed one, each with the spot return that goes with it.
-
-    Attributes
-    ----------
-    coordinates : {"box", "grid"}
-    taus : ndarray, shape (pillars,)
-        Years of 365 days.
-    spot_return : ndarray, shape (paths,)
-        Log return.
-    curves : EssviCurves or None
-        theta, rho and psi of shape (paths, pillars); None for the grid.
-    k, w : ndarray, shape (paths, pillars, points)
-        Log-moneyness and total variance of the grid points.
-    """
-
-    coordinates: Coordinates
-    taus: FloatArray
-    spot_return: FloatArray
-    curves: EssviCurves | None
-    k: FloatArray
-    w: FloatArray
-
-    def __len__(self) -> int:
-        return int(self.spot_return.size)
-
-    def violations(self) -> pd.DataFrame:
-        """Return per path whether the grid points alone admit arbitrage: columns butterfly and calendar.
-
-        Only what the points show is counted: call prices that rise or are not convex in strike at one pillar,
-        and total variance that falls in time at equal k. More may hide between the points.
-        """
-        butterfly, calendar = grid_violations(self.k, self.w)
-        return pd.DataFrame({"butterfly": butterfly, "calendar": calendar})
-
-    def summary(self) -> pd.DataFrame:
-        """Return one row per pillar: quantiles of the vol at the money, and the shares with arbitrage."""
-        found = self.violations().mean()
-        atm = np.sqrt(self.w[..., len(_STEPS) // 2] / self.taus)
-        levels = (0.01, 0.5, 0.99)
-        rows = pd.DataFrame(
-            np.quantile(atm, levels, axis=0).T,
-            index=pd.Index(np.rint(self.taus * 365).astype(int), name="days"),
-            columns=[f"atm_{100 * level:g}%" for level in levels],
-        )
-        return rows.assign(butterfly=found["butterfly"], calendar=found["calendar"])
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -142,8 +90,9 @@ class SurfaceFactors(Result):
         components: int | None = None,
         method: Literal["bootstrap", "normal"] = "bootstrap",
         start: pd.Timestamp | None = None,
+        intervals: int = 1,
     ) -> SimulatedSurfaces:
-        """Return simulated surfaces one interval ahead, together with the spot return.
+        """Return simulated surfaces some intervals ahead, together with the spot return over all of them.
 
         Parameters
         ----------
@@ -156,11 +105,13 @@ class SurfaceFactors(Result):
             draws from their joint covariance.
         start : Timestamp, optional
             Snapshot from which the surfaces move; the last where None.
+        intervals : int
+            Independent intervals, whose moves and log returns add up; the pillars keep their time to expiry.
 
         Raises
         ------
         ParameterError
-            paths or components out of range, or an unknown method.
+            paths, components or intervals out of range, or an unknown method.
         DataGapError
             No snapshot at ``start``.
         """
@@ -171,6 +122,10 @@ class SurfaceFactors(Result):
                 f"at least one path and 1 to {len(self.loadings)} components",
                 "correct the arguments",
             )
+        if not (isinstance(intervals, int) and intervals >= 1):
+            raise ParameterError(
+                f"intervals is {intervals!r}", "a whole number of at least 1", "correct the argument"
+            )
         begin = self.points.index[-1] if start is None else start
         if begin not in self.points.index:
             raise DataGapError(
@@ -179,29 +134,30 @@ class SurfaceFactors(Result):
         rng = stream(seed, "surface-factors", method)
         returns, scores = self.spot_return.to_numpy(dtype=np.float64), self.scores.to_numpy()[:, :count]
         if method == "bootstrap":
-            drawn = rng.integers(0, returns.size, paths)
-            spot = np.asarray(returns[drawn], dtype=np.float64)
-            score = np.asarray(scores[drawn], dtype=np.float64)
+            drawn = rng.integers(0, returns.size, (intervals, paths))
+            spot = np.asarray(np.add.reduce(returns[drawn], axis=0), dtype=np.float64)
+            score = np.asarray(np.add.reduce(scores[drawn], axis=0), dtype=np.float64)
         elif method == "normal":
             joint = np.column_stack([returns, scores])
             mean = joint.mean(axis=0)
             root = _root(_covariance(joint - mean))
-            both = mean + _product(rng.standard_normal((paths, joint.shape[1])), root.T)
+            normal = np.add.reduce(rng.standard_normal((intervals, paths, joint.shape[1])), axis=0)
+            both = intervals * mean + _product(normal, root.T)
             spot, score = np.ascontiguousarray(both[:, 0]), np.asarray(both[:, 1:], dtype=np.float64)
         else:
             raise ParameterError(f"method {method!r}", "'bootstrap' or 'normal'", "name one of them")
-        drift = self.moves.to_numpy().mean(axis=0)
+        drift = intervals * self.moves.to_numpy().mean(axis=0)
         origin = self.points.loc[begin].to_numpy(dtype=np.float64)
         points = origin + drift + self.scale * _product(score, self.loadings[:count])
         if self.coordinates == "box":
             curves = parameters_of(points, self.bound)
-            k = np.sqrt(curves.theta)[..., None] * np.asarray(_STEPS)
+            k = np.sqrt(curves.theta)[..., None] * np.asarray(STEPS)
             return SimulatedSurfaces(
                 coordinates="box", taus=self.taus, spot_return=spot, curves=curves, k=k, w=_essvi_w(curves, k)
             )
-        vols = np.exp(points.reshape(paths, self.taus.size, len(_STEPS)))
+        vols = np.exp(points.reshape(paths, self.taus.size, len(STEPS)))
         w = vols**2 * self.taus[:, None]
-        k = np.sqrt(w[..., [len(_STEPS) // 2]]) * np.asarray(_STEPS)
+        k = np.sqrt(w[..., [len(STEPS) // 2]]) * np.asarray(STEPS)
         return SimulatedSurfaces(coordinates="grid", taus=self.taus, spot_return=spot, curves=None, k=k, w=w)
 
     def check(self) -> None:
@@ -346,7 +302,7 @@ def _at_pillars(surface: EssviSurface, taus: FloatArray) -> tuple[EssviCurves, f
     read = surface.parameters_at(taus)
     inside = project(read.theta, read.rho, read.psi, bound=surface.bound)
     curves = EssviCurves(theta=inside.theta, rho=inside.rho, psi=inside.psi)
-    k = np.sqrt(read.theta)[:, None] * np.asarray(_STEPS)
+    k = np.sqrt(read.theta)[:, None] * np.asarray(STEPS)
     before, after = (np.sqrt(_essvi_w(c, k) / taus[:, None]) for c in (read, curves))
     return curves, 100.0 * float(np.abs(after - before).max())
 
@@ -354,13 +310,13 @@ def _at_pillars(surface: EssviSurface, taus: FloatArray) -> tuple[EssviCurves, f
 def _point(curves: EssviCurves, taus: FloatArray, coordinates: Coordinates, bound: Bound) -> FloatArray:
     if coordinates == "box":
         return to_unconstrained(parameters_to_box(*curves, bound=bound).inside(1e-4))
-    k = np.sqrt(curves.theta)[:, None] * np.asarray(_STEPS)
+    k = np.sqrt(curves.theta)[:, None] * np.asarray(STEPS)
     return np.asarray(0.5 * np.log(_essvi_w(curves, k) / taus[:, None])).ravel()
 
 
 def _names(days: FloatArray, coordinates: Coordinates) -> list[str]:
     if coordinates == "grid":
-        return [f"iv {d:g}d {z:+g}" for d in days for z in _STEPS]
+        return [f"iv {d:g}d {z:+g}" for d in days for z in STEPS]
     later = days[1:]
     return [
         *(f"rho {d:g}d" for d in days),

@@ -180,6 +180,15 @@ def find_headroom(
     Every other family is searched: sizes upward, g and the order of smiles on the shocked curve, then
     bisection between the last size that is free and the first that is not. A floor is such a family: it is no
     scaling, and adds no arbitrage itself, since the dearer of two convex prices is convex.
+
+    Examples
+    --------
+    >>> from pmkit.market import datasets, read_quotes
+    >>> from pmkit.surface import SurfaceShock, fit
+    >>> surface = fit(read_quotes(datasets.path("deribit-eth-2026-05-21")), model="essvi")
+    >>> found = find_headroom(surface, SurfaceShock(skew=0.01))
+    >>> round(found.size, 3)
+    4.458
     """
     _check_family(family, limit)
     if within not in get_args(Within):

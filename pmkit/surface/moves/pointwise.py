@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from pmkit.core.types import FloatArray
-from pmkit.surface.arbitrage.butterfly import LEE_BOUND, around, butterfly, lowest, negative_intervals
+from pmkit.surface.arbitrage.butterfly import around, butterfly, lowest, negative_intervals
 from pmkit.surface.arbitrage.calendar import CalendarReport, calendar
+from pmkit.surface.arbitrage.wing_findings import LEE_BOUND
 from pmkit.surface.moves.scaling_limits import Span, calendar_room, clipped, raw_scaling_limit
 from pmkit.surface.readouts.curves import VarianceCurve, variance_curve
 

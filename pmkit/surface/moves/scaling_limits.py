@@ -8,7 +8,8 @@ import numpy as np
 
 from pmkit.core.errors import ParameterError
 from pmkit.core.types import FloatArray
-from pmkit.surface.arbitrage.butterfly import LEE_BOUND, around, lowest
+from pmkit.surface.arbitrage.butterfly import around, lowest
+from pmkit.surface.arbitrage.wing_findings import LEE_BOUND
 from pmkit.surface.arguments import as_number, require
 from pmkit.surface.joint.essvi_bound import Bound, check_bound, psi_max
 from pmkit.surface.slices.svi import RawSvi

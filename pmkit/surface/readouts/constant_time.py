@@ -109,6 +109,16 @@ def vix_index(
     References
     ----------
     Cboe (2019), step 3.
+
+    Examples
+    --------
+    >>> from pmkit.surface import vix_strip
+    >>> K = np.arange(70.0, 131.0, 2.5)
+    >>> call = np.maximum(100.0 - K, 0.0) + 2.0 * np.exp(-0.005 * (K - 100.0) ** 2)
+    >>> quotes = (call, call, call - 100.0 + K, call - 100.0 + K)
+    >>> a, b = (vix_strip(K, *quotes, minutes=m, rate=0.0, rate_unit="decimal") for m in (3e4, 5e4))
+    >>> round(vix_index(a, b).index, 3)
+    35.432
     """
     for strip in (near, next):
         require("a strip", strip, VixStrip, "make it with vix_strip")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from pmkit.core.errors import DataGapError, ParameterError
+from pmkit.core.plotting import new_axes
 from pmkit.core.result import Result
 from pmkit.pricing import black76
 from pmkit.surface.arguments import as_number
@@ -23,6 +24,9 @@ from pmkit.surface.readouts.deltas import (
     positive_forward,
     strike_from_delta,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["AtmKind", "BrokerStrangle", "DeltaQuotes", "broker_strangle", "delta_quotes", "market_butterfly"]
 
@@ -118,6 +122,19 @@ class DeltaQuotes(Result):
             "call_strike": self.call_strike,
         }
         return pd.DataFrame([row])
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the three vols over their strikes, and return the axes."""
+        axes = new_axes(ax, (6.0, 3.5))
+        strikes = [self.put_strike, self.atm_strike, self.call_strike]
+        vols = [self.put, self.atm, self.call]
+        axes.plot(strikes, vols, "o-")
+        for name, strike, vol in zip(("put", "at the money", "call"), strikes, vols, strict=True):
+            axes.annotate(name, (strike, vol), textcoords="offset points", xytext=(4, 4))
+        axes.set_xlabel("strike")
+        axes.set_ylabel("implied vol")
+        axes.set_title(f"delta {self.delta:g} ({self.kind}), {self.tau:.4g} years")
+        return axes
 
 
 def delta_quotes(
@@ -299,6 +316,14 @@ def market_butterfly(
     -----
     The vol ``s`` solves ``P(K_p(s), s) + C(K_c(s), s) = P(K_p(s), iv(K_p)) + C(K_c(s), iv(K_c))``; the
     butterfly is ``s`` less the at-the-money vol.
+
+    Examples
+    --------
+    >>> from pmkit.surface import RawSvi
+    >>> smile = RawSvi(a=0.02, b=0.1, rho=-0.3, m=0.0, sigma=0.1)
+    >>> market, _ = market_butterfly(smile, kind="pa_forward", tau=30 / 365)
+    >>> round(market, 4)
+    0.0508
     """
     quotes = delta_quotes(
         source, delta, kind=kind, atm=atm, forward=forward, tau=tau, spot=spot, df_foreign=df_foreign,

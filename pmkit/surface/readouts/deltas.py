@@ -311,6 +311,13 @@ def strike_of_delta(
     -----
     Where a smile gives several strikes the same delta, the one is taken that is met first on the way out from
     the strike of greatest delta.
+
+    Examples
+    --------
+    >>> from pmkit.surface import RawSvi
+    >>> smile = RawSvi(a=0.02, b=0.1, rho=-0.3, m=0.0, sigma=0.1)
+    >>> round(strike_of_delta(smile, -0.25, kind="forward", forward=60_000.0, tau=30 / 365), 2)
+    53584.78
     """
     curve = variance_curve(source, tau, outside=outside)
     return positive_forward(forward) * math.exp(k_of_delta(curve, delta, kind, df_foreign))

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from pmkit.core.errors import ParameterError, PmkitError
+from pmkit.core.plotting import new_axes
 from pmkit.core.result import Result
 from pmkit.core.types import FloatArray
 from pmkit.surface.readouts.curves import variance_curve
 from pmkit.surface.readouts.outside import check_outside, last_tau
 from pmkit.surface.sliced import SlicedSurface
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["LocalVol", "local_vol"]
 
@@ -99,6 +103,16 @@ class LocalVol(Result):
         """Return one row per point: k, tau, vol, dw_dtau, g, status."""
         names = ("k", "tau", "vol", "dw_dtau", "g", "status")
         return pd.DataFrame({n: getattr(self, n).ravel() for n in names})
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw local vol over k, one line a time, with gaps where there is none, and return the axes."""
+        axes = new_axes(ax, (6.0, 3.5))
+        for tau, rows in self.to_frame().sort_values("k", kind="stable").groupby("tau"):
+            axes.plot(rows["k"], rows["vol"], marker=".", label=f"{float(str(tau)):.4g} years")
+        axes.set_xlabel("k = ln(K/F)")
+        axes.set_ylabel("local vol")
+        axes.legend(frameon=False, fontsize="small")
+        return axes
 
 
 def local_vol(surface: Any, k: npt.ArrayLike, tau: npt.ArrayLike, *, outside: str = "raise") -> LocalVol:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from pmkit.core.errors import ConventionError, DataGapError, ParameterError
+from pmkit.core.plotting import new_axes
 from pmkit.core.result import Result
 from pmkit.core.time import parse_utc
 from pmkit.core.types import BoolArray, FloatArray
 from pmkit.surface.arguments import as_number
 from pmkit.surface.inputs.forwards_linear import vix_forward
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["MINUTES_PER_YEAR", "VixStrip", "minutes_to", "vix_strip"]
 
@@ -122,6 +126,16 @@ class VixStrip(Result):
                 "contribution": self.contribution,
             }
         )
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw what each strike adds to the sum, and the forward, and return the axes."""
+        axes = new_axes(ax, (6.0, 3.5))
+        axes.vlines(self.strike, 0.0, self.contribution)
+        axes.axvline(self.forward, linestyle=":", color="black", label="forward")
+        axes.set_xlabel("strike")
+        axes.set_ylabel("contribution to the sum")
+        axes.legend(frameon=False)
+        return axes
 
 
 def _decimal_rate(rate: float, unit: str) -> float:

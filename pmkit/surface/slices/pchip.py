@@ -14,7 +14,6 @@ import pandas as pd
 from pmkit.core.errors import ParameterError
 from pmkit.core.provenance import fingerprint
 from pmkit.core.types import FloatArray
-from pmkit.surface.arbitrage.butterfly import LEE_BOUND
 from pmkit.surface.arbitrage.calendar import CalendarReport
 from pmkit.surface.arbitrage.numeric_arbitrage import (
     NumericButterfly,
@@ -22,6 +21,7 @@ from pmkit.surface.arbitrage.numeric_arbitrage import (
     numeric_butterfly,
     numeric_calendar,
 )
+from pmkit.surface.arbitrage.wing_findings import LEE_BOUND
 from pmkit.surface.arguments import require
 from pmkit.surface.fitted import FittedSlice, FittedSurface
 from pmkit.surface.inputs.forwards import ForwardCurve
@@ -113,6 +113,15 @@ def fit_pchip(quotes: SliceQuotes) -> PchipSlice:
     References
     ----------
     Fritsch and Butland (1984); Lee (2004).
+
+    Examples
+    --------
+    >>> from pmkit.market import datasets, read_quotes
+    >>> from pmkit.surface import fit
+    >>> surface = fit(read_quotes(datasets.path("deribit-eth-2026-05-21")), model="essvi")
+    >>> one = fit_pchip(surface.slices[4].quotes)
+    >>> one.fit.status, one.fit.inside
+    ('ok', 1.0)
     """
     from scipy.interpolate import PchipInterpolator
 

@@ -33,6 +33,8 @@ __all__ = ["SABR_MIN_POINTS", "SabrSlice", "SabrSurface", "fit_sabr", "fit_sabr_
 #: A slice has three parameters besides beta.
 SABR_MIN_POINTS = 4
 _MOST_NU_ROOT_TAU = 5.0
+#: The expansion is in powers of nu² tau; from here on its terms do not fall.
+_REACH = 1.0
 #: Step of the finite differences, in units of the distance sqrt(w(0) + k²).
 _STEP = 0.005
 
@@ -87,6 +89,7 @@ def fit_sabr(quotes: SliceQuotes, *, beta: float = 1.0) -> tuple[Sabr, SliceFit]
     Returns
     -------
     Sabr, SliceFit
+        Its status is ``at_bound`` where ``nu² tau`` exceeds 1, beyond the reach of Hagan's expansion.
 
     Raises
     ------
@@ -97,6 +100,15 @@ def fit_sabr(quotes: SliceQuotes, *, beta: float = 1.0) -> tuple[Sabr, SliceFit]
     -----
     The squares are minimised over the vol at the money, ``atanh rho`` and ``ln nu``; ``alpha`` is the root of
     the cubic of :func:`alpha_from_atm`. Two starts, one for each sign of rho. About 10 ms.
+
+    Examples
+    --------
+    >>> from pmkit.market import datasets, read_quotes
+    >>> from pmkit.surface import fit
+    >>> surface = fit(read_quotes(datasets.path("deribit-eth-2026-05-21")), model="essvi")
+    >>> sabr, quality = fit_sabr(surface.slices[-1].quotes)
+    >>> round(sabr.rho, 3), round(sabr.nu, 3), quality.status
+    (-0.263, 0.581, 'ok')
     """
     from scipy.optimize import least_squares
 
@@ -146,7 +158,10 @@ def fit_sabr(quotes: SliceQuotes, *, beta: float = 1.0) -> tuple[Sabr, SliceFit]
     sabr, x = best
     names = ("the vol at the money", "rho", "nu")
     edges = [n for n, v, a, b in zip(names, x, low, high, strict=True) if min(v - a, b - v) < 1e-6 * (b - a)]
-    bounds = f"{' and '.join(edges)} at the edge of the search" if edges else ""
+    reasons = [f"{' and '.join(edges)} at the edge of the search"] if edges else []
+    if sabr.nu**2 * tau > _REACH:
+        reasons.append(f"nu² tau is {sabr.nu**2 * tau:.2g}, beyond the reach of the expansion")
+    bounds = "; ".join(reasons)
     return sabr, judge(quotes, sabr.w(quotes.k, forward, tau), 3, converged=closed, bounds=bounds)
 
 

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from pmkit.core.types import FloatArray
-from pmkit.surface.arbitrage.butterfly import LEE_BOUND, ButterflyReport, butterfly
+from pmkit.surface.arbitrage.butterfly import ButterflyReport, butterfly
 from pmkit.surface.arbitrage.calendar import CalendarReport, calendar
+from pmkit.surface.arbitrage.wing_findings import LEE_BOUND
 from pmkit.surface.slices.svi import RawSvi
 
 __all__ = ["Between", "FreeSvi", "nearest_free"]

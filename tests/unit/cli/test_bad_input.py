@@ -94,8 +94,8 @@ def test_bad_table(refused: Callable[..., str], tmp_path: Path, content: str, me
     ("words", "message"),
     [
         (
-            ("--rule", "span"),
-            r"unknown rule 'span'; expected one of es-fhs, var-hs, deribit-pm, deribit-standard",
+            ("--rule", "stans"),
+            r"unknown rule 'stans'; expected one of es-fhs, var-hs, deribit-pm, deribit-standard",
         ),
         (("--rule", "deribit-pm", "--variant", "modern"), r"unknown variant 'modern' of deribit-pm"),
         (

@@ -58,7 +58,7 @@ def test_data_list_names_every_data_set(run: Run) -> None:
 def test_data_verify_passes_on_the_shipped_files(run: Run) -> None:
     done = run("data", "verify")
     assert done.exit_code == 0
-    assert done.stdout.splitlines()[-1] == "13 files as in the manifest"
+    assert done.stdout.splitlines()[-1] == "14 files as in the manifest"
     assert all(r["ok"] for r in json.loads(run("data", "verify", "--json").stdout))
 
 

@@ -225,9 +225,9 @@ def test_every_rule_keeps_the_protocol() -> None:
 
 def test_unknown_rule_names() -> None:
     with pytest.raises(
-        RuleVersionError, match=r"unknown rule 'span'; expected one of es-fhs, var-hs, deribit-pm"
+        RuleVersionError, match=r"unknown rule 'stans'; expected one of es-fhs, var-hs, deribit-pm"
     ):
-        rule("span")
+        rule("stans")
     with pytest.raises(RuleVersionError, match="expected a date from 2024-06-01 on"):
         rule("deribit-pm", as_of="2023-01-01")
 

@@ -34,6 +34,7 @@ NAMES = {
     "crypto-daily-2020-2023",
     "sp500-index-1990-2022",
     "us-stocks-1990-2022",
+    "ecb-reference-rates-1999-2026",
     *ACCOUNTS,
 }
 

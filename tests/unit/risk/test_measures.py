@@ -84,6 +84,13 @@ def test_coherence(n: int, level: float, scale: float, cash: float, seed: int) -
     assert es(scale * x) == pytest.approx(scale * es(x), rel=1e-9, abs=1e-9)
     assert es(x + y) <= es(x) + es(y) + 1e-9
     assert es(np.maximum(x, y)) <= es(x) + 1e-12
+
+    def var(pnl: np.ndarray) -> float:
+        return float(value_at_risk(pnl, level))
+
+    assert var(x + cash) == pytest.approx(var(x) - cash, abs=1e-8)
+    assert var(scale * x) == pytest.approx(scale * var(x), rel=1e-9, abs=1e-9)
+    assert var(np.maximum(x, y)) <= var(x) + 1e-12
     comonotone = np.sort(x) + np.sort(y)
     assert es(comonotone) == pytest.approx(es(x) + es(y), rel=1e-9, abs=1e-9)
     assert float(value_at_risk(comonotone, level)) == pytest.approx(

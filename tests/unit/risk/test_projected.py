@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -48,13 +49,25 @@ def instruments(surface: EssviSurface) -> list[Option]:
 
 
 @pytest.mark.parametrize("dynamics", ["sticky_strike", "sticky_moneyness", "sticky_delta"])
-@pytest.mark.parametrize(("own_vols", "days"), [(True, 0.0), (False, 0.0), (False, 3.0)])
-def test_as_specified_is_the_plain_revaluation(dynamics: str, own_vols: bool, days: float) -> None:
+@pytest.mark.parametrize(
+    ("own_vols", "days", "shaped"),
+    [(True, 0.0, False), (False, 0.0, False), (False, 3.0, False), (False, 0.0, True), (False, 3.0, True)],
+)
+def test_as_specified_is_the_plain_revaluation(
+    dynamics: str, own_vols: bool, days: float, shaped: bool
+) -> None:
     surface = plain_surface()
     snapshot, book = market(surface), instruments(surface)
     scenarios = grid(
         [-0.16, 0.0, 0.16], [-0.25, 0.5], days, dynamics=dynamics, vol_term=TERM, underlyings=["BTC"]  # type: ignore[arg-type]
     )  # fmt: skip
+    if shaped:
+        kinds = [Factor(kind, "BTC") for kind in ("term", "skew", "curvature")]  # type: ignore[arg-type]
+        moves = np.tile([0.1, 0.02, 0.01], (len(scenarios), 1))
+        moves[::2] *= -0.5
+        scenarios = replace(
+            scenarios, factors=(*scenarios.factors, *kinds), shocks=np.hstack([scenarios.shocks, moves])
+        )
     found = revalue_shocked(book, snapshot, scenarios, {"BTC": surface}, own_vols=own_vols)
     plain = revalue(book, snapshot, scenarios)
     assert (found.specified.unit_usd == plain.unit_usd).all()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pmkit.core.errors import ConventionError, DataGapError, HistoryEndsWarning, ParameterError, SchemaError
 from pmkit.core.random import stream
-from pmkit.estimation import VolatilityModel, ewma_covariance, fit_dynamic_copula
+from pmkit.estimation import VolatilityModel, ewma_covariance, fit_dynamic_copula, fit_volatility
 from pmkit.estimation.dynamic.correlation import CorrelationModel
 from pmkit.market import MarketSnapshot, PriceHistory
 from pmkit.risk import expected_shortfall
@@ -234,6 +234,47 @@ def test_one_day_against_matrices(coins: PriceHistory, four: MarketSnapshot, law
     assert list(scen.history_dates[scen.dates[:, 0]]) == list(x.index[75:])
 
 
+def test_days_of_the_start_may_be_kept(
+    coins: PriceHistory, four: MarketSnapshot, law: FactorResponse, models: dict[str, VolatilityModel]
+) -> None:
+    """12 March 2020 is day 71: lost by default, which the notes say, and in the pool on request."""
+    options: dict[str, Any] = {
+        "underlyings": FOUR,
+        "horizon": 1,
+        "paths": "overlapping",
+        "vol_anchor": "filter",
+        "response": law,
+    }
+    lost = joint_filtered(coins, four, **options)
+    assert any("LARGEST MOVE OF THE HISTORY IS LOST (BTC -46." in note for note in lost.notes)
+    later = joint_filtered(coins, four, start=60, **options)
+    assert not any("IS LOST" in note for note in later.notes)
+    kept = joint_filtered(coins, four, keep_start=True, **options)
+    assert len(kept) == 1460 and len(lost) == 1385
+    assert kept.history_dates[0] == coins.returns(FOUR).index[0]
+    assert any("every day lends a residual" in note for note in kept.notes)
+    # the start has seen the crash, so its shock comes out smaller than from an earlier start, but it counts
+    x = coins.returns(FOUR)
+    x = x - x.mean()
+    S = x.to_numpy()[:75].T @ x.to_numpy()[:75] / 75
+    fitted = ewma_covariance(x, 0.97, start=S, keep_path=True)
+    assert fitted.path is not None
+    lam, vectors = np.linalg.eigh(fitted.path)
+    root = (vectors * np.sqrt(lam)[:, None, :]) @ np.swapaxes(vectors, 1, 2)
+    expected = np.linalg.solve(root[:-1], x.to_numpy()[:, :, None])[:, :, 0] @ root[-1].T
+    got = np.column_stack([kept.column("spot", name) for name in FOUR])
+    np.testing.assert_allclose(got, expected, rtol=1e-8, atol=1e-11)
+    btc = [float(s.column("spot", "BTC").min()) for s in (lost, kept, later)]
+    assert btc[2] < btc[1] < 1.5 * btc[0]
+    for correlations in (None, correlation(models, "dcc", a=0.03, b=0.95)):
+        given = joint_filtered(
+            coins, four, models=models, correlation=correlations, keep_start=True, **options
+        )
+        assert len(given) == 1460
+        usual = joint_filtered(coins, four, models=models, correlation=correlations, **options)
+        assert len(usual) == 1460 - (150 if correlations is None else 75)
+
+
 def test_one_asset_is_the_per_asset_method(history: PriceHistory, snapshot: MarketSnapshot) -> None:
     """With one asset and a given model both methods are the same paths, the days of the start apart."""
     r = history.returns(["BTC"])["BTC"]
@@ -379,6 +420,10 @@ def test_a_dynamic_copula_is_a_correlation(
         ({"n_paths": 0}, ParameterError, "n_paths is 0"),
         ({"start": 390}, DataGapError, "399 returns with start 390"),
         ({"start": 0}, DataGapError, "start 0"),
+        ({"keep_start": 1}, ParameterError, "keep_start is 1"),
+        ({"models": 5}, SchemaError, "models are a int"),
+        ({"models": {"BTC": 1, "ETH": 2}}, SchemaError, "the model of BTC is a int"),
+        ({"factors": 5}, SchemaError, "factors are a int"),
         ({"horizon": 1.5}, ParameterError, "horizon is 1.5"),
         ({"vol_anchor": 45.0}, ConventionError, "looks like percent"),
         ({"models": {}}, DataGapError, "no volatility model for BTC"),
@@ -402,6 +447,22 @@ def test_bad_arguments(
 ) -> None:
     with pytest.raises(error, match=text):
         joint_filtered(history, snapshot, **{"vol_anchor": 0.5, "n_paths": 50, **options})
+
+
+def test_a_recursion_that_cannot_run_along_paths_is_refused(
+    history: PriceHistory,
+    snapshot: MarketSnapshot,
+    coins: PriceHistory,
+    four: MarketSnapshot,
+    models: dict[str, VolatilityModel],
+) -> None:
+    """Parameters of egarch are of a log variance: as those of a variance they would give other numbers."""
+    r = history.returns(["BTC", "ETH"])
+    logs = {n: fit_volatility(r[n], "egarch", "normal", covariance=False) for n in ("BTC", "ETH")}
+    with pytest.raises(ConventionError, match="the model of BTC is egarch; expected gjr or garch or ewma"):
+        joint_filtered(history, snapshot, models=logs, n_paths=50, vol_anchor=0.5)
+    with pytest.raises(SchemaError, match="correlation is a ndarray"):
+        joint_filtered(coins, four, underlyings=FOUR, models=models, correlation=np.eye(4), vol_anchor=0.5)  # type: ignore[arg-type]
 
 
 def test_bad_factors_models_and_correlations(

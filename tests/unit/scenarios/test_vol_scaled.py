@@ -120,3 +120,8 @@ def test_bad_ratios_and_old_history(history: PriceHistory) -> None:
     late = MarketSnapshot.from_marks("2026-08-01T17:58:04Z", {"BTC": 60_000.0})
     with pytest.warns(HistoryEndsWarning, match="944 days"):
         volatility_scaled(history, late, replications=1)
+
+
+def test_text_in_the_ratio_is_refused() -> None:
+    with pytest.raises(ParameterError, match=r"floor 'x', cap inf; expected numbers"):
+        scale_ratio([0.01], 0.02, floor="x")  # type: ignore[arg-type]

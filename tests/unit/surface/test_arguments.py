@@ -162,6 +162,9 @@ def test_a_curve_has_to_be_of_the_quotes(coin: Quotes) -> None:
         with pytest.raises(ParameterError, match="curve of type NoneType"):
             use(coin, None)  # type: ignore[arg-type]
     shifted = replace(curve, as_of=curve.as_of - np.timedelta64(1, "D"))
+    with pytest.raises(ConventionError, match=r"a curve of 2026-07-31.* for 2026-08-01.*less than a day"):
+        ps.own_vols(coin, shifted)
+    assert len(ps.own_vols(coin, shifted, as_of=shifted.as_of).frame) > 600
     with pytest.raises(ConventionError, match=r"a BTC curve of 2026-07-31.*expected BTC at 2026-08-01"):
         ps.fit(coin, curve=shifted)
     with pytest.raises(ParameterError, match="vols of type int"):

@@ -208,3 +208,8 @@ def test_without_cvxpy(monkeypatch: pytest.MonkeyPatch) -> None:
         OptionalDependencyError, match=r'cvxpy is not inst.*pip install "pmkit\[estimation\]"'
     ):
         worst_case_correlation(BOOK, R, box=0.1)
+
+
+def test_exposures_without_a_square_are_refused() -> None:
+    with pytest.raises(ParameterError, match=r"add up to 2e\+200"):
+        worst_case_correlation([1e200, -1e200], np.eye(2))

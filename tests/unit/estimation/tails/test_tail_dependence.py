@@ -101,3 +101,8 @@ def test_bad_arguments(options: dict[str, Any], text: str) -> None:
     r = pd.DataFrame(0.01 * stream(1, "x").standard_normal((100, 2)))
     with pytest.raises(ParameterError, match=text):
         tail_dependence(r, **options)
+
+
+def test_text_for_a_correlation_is_refused() -> None:
+    with pytest.raises(ParameterError, match="rho is a str and nu a float"):
+        t_tail_dependence("x", 3.0)

@@ -15,6 +15,7 @@ from pmkit.surface import (
     AndreasenHugeSurface,
     fit,
     fit_andreasen_huge,
+    fit_panel,
     implied_density,
     local_vol,
 )
@@ -121,3 +122,30 @@ def test_bad_input() -> None:
     assert "2 points with a vega, 3 are needed" in next(iter(fit_andreasen_huge(mixed).left_out.values()))
     with pytest.raises(ParameterError, match="tau is -1 years"):
         fit_andreasen_huge(few).w(0.0, -1.0)
+
+
+def test_as_a_model_it_is_judged_at_its_nodes_and_holds_out_quotes() -> None:
+    quotes = read_quotes(datasets.path("deribit-eth-2026-05-21"))
+    found = fit_panel([quotes], ["andreasen-huge", "pchip"], keep=True)
+    summary = found.summary()
+    assert summary.loc["andreasen-huge", ["butterfly", "calendar"]].sum() == 0
+    held = summary["held_out_inside"]
+    assert held["andreasen-huge"] >= held["pchip"] - 0.05
+    surface = found.surfaces[quotes.as_of, "andreasen-huge"]
+    report = surface.arbitrage()
+    assert report["free"].all() and (report["min_g"] == 0.0).all()
+    # a dent in one price is found at its node, and a price below that of the expiry before
+    one = surface.slices[3]
+    node = int(np.searchsorted(one.m, 1.02))
+    dented = one.value.copy()
+    dented[node] *= 1.01
+    lower = surface.slices[6].value.copy()
+    lower[node] = 0.5 * surface.slices[5].value[node]
+    slices = list(surface.slices)
+    slices[3], slices[6] = replace(one, value=dented), replace(surface.slices[6], value=lower)
+    report = replace(surface, slices=tuple(slices)).arbitrage()
+    assert report["free"].tolist() == [i not in (3, 6) for i in range(12)]
+    k = np.log(one.m)
+    assert report["k_min_g"].iloc[3] == k[node] and report["min_g"].iloc[3] == -np.inf
+    assert report["calendar_at"].iloc[6] == ((k[node], k[node]),)
+    assert report["k_calendar_min"].iloc[6] == k[node] and report["calendar_min"].iloc[6] < 0.0

@@ -125,3 +125,20 @@ def test_bad_calls_are_named(surfaces: dict[pd.Timestamp, EssviSurface]) -> None
         found.simulate(10, seed=1, components=3)
     with pytest.raises(ParameterError, match="method 'sobol'"):
         found.simulate(10, seed=1, method="sobol")  # type: ignore[arg-type]
+
+
+def test_several_intervals_add_up(surfaces: dict[pd.Timestamp, EssviSurface]) -> None:
+    """Spread by the root of their number, the mean by the number; one interval is what it was."""
+    found = surface_factors(surfaces, pillars=DAYS, components=6)
+    for method in ("bootstrap", "normal"):
+        one = found.simulate(4000, seed=3, method=method)
+        same = found.simulate(4000, seed=3, method=method, intervals=1)
+        assert (one.w == same.w).all() and (one.spot_return == same.spot_return).all()
+        nine = found.simulate(4000, seed=3, method=method, intervals=9)
+        assert not nine.violations().to_numpy().any()
+        spread = [np.log(s.curves.theta[:, 0]).std() for s in (one, nine) if s.curves is not None]
+        assert spread[1] == pytest.approx(3.0 * spread[0], rel=0.08)
+    assert one.plot().get_ylabel() == "implied vol at the money"
+    for wrong in (0, -1, 1.5):
+        with pytest.raises(ParameterError, match=r"intervals is .*whole number of at least 1"):
+            found.simulate(5, seed=1, intervals=wrong)  # type: ignore[arg-type]

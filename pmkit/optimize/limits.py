@@ -1,0 +1,216 @@
+"""What a solution must respect: bands of the greeks, limits of terms, signs, and what may not be touched."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from pmkit.core.errors import ParameterError
+from pmkit.core.result import format_number
+from pmkit.core.types import FloatArray
+from pmkit.instruments import Instrument, Portfolio, Position
+from pmkit.margin import exposures
+from pmkit.market import MarketSnapshot
+from pmkit.optimize.terms.base import Term, Workspace, quietly
+
+__all__ = ["AtMost", "Band", "Constraint", "LongOnly", "NoTrade", "unit_exposures"]
+
+Greek = Literal["delta", "gamma", "vega", "gross_delta", "gross_vega"]
+_UNITS = {"delta": "USD", "gamma": "USD", "vega": "USD per vol point"}
+
+
+def unit_exposures(instruments: tuple[Instrument, ...], snapshot: MarketSnapshot, greek: str) -> FloatArray:
+    """Return delta, gamma or vega of one contract of each instrument as :func:`pmkit.margin.exposures`."""
+    with quietly():
+        ones = Portfolio(
+            positions=tuple(Position(instrument=i, qty=1.0) for i in instruments), as_of=snapshot.as_of
+        )
+        return exposures(ones, snapshot)[greek].to_numpy(dtype=np.float64)
+
+
+class Constraint(ABC):
+    """A condition on the quantities that writes itself into a programme."""
+
+    @property
+    @abstractmethod
+    def text(self) -> str:
+        """The condition in words."""
+
+    @abstractmethod
+    def encode(self, work: Workspace) -> None:
+        """Add the rows of the condition."""
+
+
+@dataclass(frozen=True)
+class Band(Constraint):
+    """A greek of the whole account between two bounds.
+
+    Attributes
+    ----------
+    greek : {"delta", "gamma", "vega", "gross_delta", "gross_vega"}
+        Net, or the sum of the sizes of the lines (``gross``), which takes an upper bound only. In USD as
+        :func:`pmkit.margin.exposures`: delta for a relative spot move of 1, gamma its change for a further
+        one, vega for one vol point.
+    low, high : float
+        Minus infinity and infinity for no bound.
+
+    Raises
+    ------
+    ParameterError
+        An unknown greek, no bound, a NaN, a lower bound above the upper one, or one for a gross greek.
+    """
+
+    greek: Greek
+    low: float = -math.inf
+    high: float = math.inf
+
+    def __post_init__(self) -> None:
+        if self.greek not in ("delta", "gamma", "vega", "gross_delta", "gross_vega"):
+            raise ParameterError(
+                f"greek is {self.greek!r}",
+                "delta, gamma, vega, gross_delta or gross_vega",
+                "name one of them",
+            )
+        if not self.low <= self.high or (math.isinf(self.low) and math.isinf(self.high)):
+            raise ParameterError(
+                f"band of {self.greek} from {self.low!r} to {self.high!r}",
+                "a lower bound that is at most the upper one, and one of them finite",
+                "correct the bounds",
+            )
+        if self.greek.startswith("gross") and self.low > -math.inf:
+            raise ParameterError(
+                f"{self.greek} has the lower bound {self.low:g}",
+                "an upper bound only: a least gross exposure is no convex condition",
+                "drop the lower bound",
+            )
+
+    @property
+    def text(self) -> str:
+        """The condition in words."""
+        low = "" if math.isinf(self.low) else f"{format_number(self.low, 6)} ≤ "
+        high = "" if math.isinf(self.high) else f" ≤ {format_number(self.high, 6)}"
+        return f"{low}{self.greek.replace('_', ' ')}{high} {self.unit}"
+
+    @property
+    def unit(self) -> str:
+        """Unit of the bounds."""
+        return _UNITS[self.greek.removeprefix("gross_")]
+
+    def encode(self, work: Workspace) -> None:
+        """Add one row, and for a gross greek the sizes of the lines."""
+        unit = unit_exposures(work.instruments, work.snapshot, self.greek.removeprefix("gross_"))
+        label = self.greek.replace("_", " ")
+        if not self.greek.startswith("gross"):
+            work.model.row(work.held.weighted(unit), self.low, self.high, label, self.unit)
+            return
+        lines = [work.held.one(int(i), float(unit[i])) for i in np.flatnonzero(unit)]
+        work.model.row(work.model.size_of(lines, "line"), -math.inf, self.high, label, self.unit)
+
+
+@dataclass(frozen=True)
+class AtMost(Constraint):
+    """A term that may not exceed a limit: a budget, a risk tolerance, a requirement.
+
+    Attributes
+    ----------
+    term : Term
+    limit : float
+        In the unit of the term.
+
+    Raises
+    ------
+    ParameterError
+        A limit that is not finite.
+    """
+
+    term: Term
+    limit: float
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.limit):
+            raise ParameterError(
+                f"limit of {self.term.label} is {self.limit!r}", "a finite number", "correct it"
+            )
+
+    @property
+    def text(self) -> str:
+        """The condition in words."""
+        return f"{self.term.label} ≤ {format_number(self.limit, 6)} {self.term.unit}"
+
+    def encode(self, work: Workspace) -> None:
+        """Add one row."""
+        expression = self.term.encode(work)
+        work.model.row(expression, -math.inf, self.limit, self.term.label, self.term.unit)
+
+
+@dataclass(frozen=True)
+class LongOnly(Constraint):
+    """Quantities of 0 or more, of the named contracts or of all.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Empty for every contract held or tradable.
+    """
+
+    names: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The condition in words."""
+        return f"long only: {', '.join(self.names) or 'every contract'}"
+
+    def encode(self, work: Workspace) -> None:
+        """Add one row a contract."""
+        for at in named(self.names, work, "long only"):
+            name = work.instruments[at].name
+            expression = work.held.one(at)
+            if not expression.columns.size and expression.constant < 0.0:
+                raise ParameterError(
+                    f"{name} is held short and cannot be traded",
+                    "a leg in every short contract that is to be long only",
+                    "add the leg, or name the contracts that are meant",
+                )
+            if expression.columns.size:
+                work.model.row(expression, 0.0, math.inf, f"long only {name}", "contracts")
+
+
+@dataclass(frozen=True)
+class NoTrade(Constraint):
+    """Contracts that keep the quantity they have.
+
+    Attributes
+    ----------
+    names : tuple of str
+    """
+
+    names: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The condition in words."""
+        return f"no trade: {', '.join(self.names)}"
+
+    def encode(self, work: Workspace) -> None:
+        """Add one row a contract."""
+        for at in named(self.names, work, "no trade"):
+            expression = work.held.one(at)
+            if expression.columns.size:
+                start = float(work.held.start[at])
+                work.model.row(expression, start, start, f"no trade {work.instruments[at].name}", "contracts")
+
+
+def named(names: Iterable[str], work: Workspace, what: str) -> list[int]:
+    """Return the instruments behind names, all of them for none, or raise."""
+    known = {instrument.name: at for at, instrument in enumerate(work.instruments)}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ParameterError(
+            f"{what} names {unknown[0]!r}", "contracts that are held or tradable", "correct the name"
+        )
+    return [known[name] for name in names] or list(known.values())

@@ -1,0 +1,1 @@
+"""What can be minimised or limited: requirements, expected shortfall, cost and weighted sums of them."""
