@@ -82,6 +82,6 @@ def test_an_account_is_judged_as_the_only_portfolio(run: Run, tmp_path: Path) ->
     assert done.exit_code == 0, done.stderr
     record = json.loads(done.stdout)
     backtests = next(s for s in record["sections"] if s["key"] == "backtests")
-    assert {row["portfolio"] for row in backtests["tables"]["backtests"]} == {"account-covered-call"}
+    assert {row["portfolio"] for row in backtests["tables"]["backtests"]} == {"covered_call"}
     limits = next(s for s in record["sections"] if s["key"] == "limits")
     assert any("collateral is left out" in row["limit"] for row in limits["tables"]["limits"])
