@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 
 import pmkit as pm
 from pmkit.core.errors import PmkitWarning
-from pmkit.margin.compare import Comparison
+from pmkit.margin import Comparison
 from pmkit.report.tables import margin_rows, rule_title
 
 ROOT = Path(__file__).resolve().parent.parent

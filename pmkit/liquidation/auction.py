@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pmkit.core.errors import ParameterError
-from pmkit.margin.account_numbers import checked_number, checked_share
+from pmkit.margin.accounts.numbers import checked_number, checked_share
 
 __all__ = ["auction_fraction", "auction_price", "liquidation_buffer"]
 

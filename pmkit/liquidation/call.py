@@ -14,7 +14,7 @@ from pmkit.core.plotting import new_axes
 from pmkit.core.provenance import Provenance
 from pmkit.core.result import Result
 from pmkit.liquidation.standing import Against
-from pmkit.margin.account_numbers import checked_number
+from pmkit.margin.accounts.numbers import checked_number
 from pmkit.margin.result import MarginResult
 from pmkit.market.snapshot import MarketSnapshot
 

@@ -10,7 +10,7 @@ from pmkit.core.errors import ParameterError
 from pmkit.instruments import Instrument, Position
 from pmkit.liquidation.standing import Against, answer, surplus
 from pmkit.liquidation.trades import closed
-from pmkit.margin.account import Account
+from pmkit.margin.accounts.account import Account
 from pmkit.margin.addons.assembled import RuleLike
 from pmkit.margin.greek_charges import exposures
 from pmkit.margin.result import MarginResult

@@ -19,8 +19,8 @@ from pmkit.core.types import Dynamics
 from pmkit.liquidation.moved import moved_snapshot
 from pmkit.liquidation.path import entered_at, marked_to, settle_expired
 from pmkit.liquidation.standing import Against, answer, made_rule, surplus
-from pmkit.margin.account import Account
-from pmkit.margin.account_numbers import checked_number
+from pmkit.margin.accounts.account import Account
+from pmkit.margin.accounts.numbers import checked_number
 from pmkit.margin.addons.assembled import RuleLike
 from pmkit.margin.parameters import Stale
 from pmkit.market.snapshot import MarketSnapshot

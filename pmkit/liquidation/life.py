@@ -15,10 +15,10 @@ from pmkit.liquidation.closing import Order
 from pmkit.liquidation.partial import partial_liquidation
 from pmkit.liquidation.path import entered_at, settle_expired
 from pmkit.liquidation.standing import Against, answer
-from pmkit.margin.account import Account
-from pmkit.margin.account_funding import funding_payment
+from pmkit.margin.accounts.account import Account
+from pmkit.margin.accounts.funding import funding_payment
+from pmkit.margin.accounts.modes import gross_notional
 from pmkit.margin.addons.assembled import RuleLike
-from pmkit.margin.modes import gross_notional
 from pmkit.margin.result import MarginResult
 from pmkit.market.snapshot import MarketSnapshot
 

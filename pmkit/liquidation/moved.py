@@ -16,7 +16,7 @@ from pmkit.core.provenance import Provenance
 from pmkit.core.time import SECONDS_PER_DAY, days_between
 from pmkit.core.types import Dynamics, FloatArray
 from pmkit.instruments import Option, parse_instrument
-from pmkit.margin.account_numbers import checked_number
+from pmkit.margin.accounts.numbers import checked_number
 from pmkit.market.snapshot import ForwardQuote, MarketSnapshot, UnderlyingMarket
 
 __all__ = ["MovedSurface", "moved_snapshot"]

@@ -15,8 +15,8 @@ from pmkit.core.provenance import Provenance
 from pmkit.core.result import Result
 from pmkit.liquidation.closing import Closing, Order
 from pmkit.liquidation.standing import Against, answer, made_rule
-from pmkit.margin.account import Account
-from pmkit.margin.account_numbers import checked_number
+from pmkit.margin.accounts.account import Account
+from pmkit.margin.accounts.numbers import checked_number
 from pmkit.margin.addons.assembled import RuleLike
 from pmkit.margin.parameters import Stale
 from pmkit.margin.result import MarginResult

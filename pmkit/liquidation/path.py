@@ -12,8 +12,8 @@ from pmkit.core.errors import DataGapError, SchemaError
 from pmkit.core.types import Dynamics
 from pmkit.instruments import Future, Option, Perpetual, Position
 from pmkit.liquidation.moved import moved_snapshot
-from pmkit.margin.account import Account, unrealised_pnl
-from pmkit.margin.account_numbers import checked_number
+from pmkit.margin.accounts.account import Account, unrealised_pnl
+from pmkit.margin.accounts.numbers import checked_number
 from pmkit.market.snapshot import MarketSnapshot
 
 __all__ = ["entered_at", "marked_to", "scenario_path", "settle_expired"]

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from pmkit.core.errors import ConventionError, ParameterError
 from pmkit.instruments import Future, Instrument, Perpetual
-from pmkit.margin.account_numbers import checked_number
-from pmkit.margin.brackets import Brackets
+from pmkit.margin.accounts.numbers import checked_number
+from pmkit.margin.engine.brackets import Brackets
 
 __all__ = ["LiquidationPrice", "liquidation_price"]
 

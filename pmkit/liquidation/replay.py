@@ -16,10 +16,10 @@ from pmkit.liquidation.life import STEP, TRADE, Life, Terms
 from pmkit.liquidation.path import entered_at
 from pmkit.liquidation.replay_result import Replay
 from pmkit.liquidation.standing import made_rule
-from pmkit.margin.account import Account
-from pmkit.margin.account_numbers import checked_number
+from pmkit.margin.accounts.account import Account
+from pmkit.margin.accounts.numbers import checked_number
 from pmkit.margin.addons.assembled import RuleLike
-from pmkit.margin.base import collected
+from pmkit.margin.engine.base import collected
 from pmkit.margin.parameters import Stale
 from pmkit.market.snapshot import MarketSnapshot
 

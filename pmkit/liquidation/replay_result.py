@@ -12,7 +12,7 @@ from pmkit.core.errors import ParameterError, PmkitError
 from pmkit.core.plotting import new_axes
 from pmkit.core.provenance import Provenance
 from pmkit.core.result import Result
-from pmkit.margin.account import Account
+from pmkit.margin.accounts.account import Account
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pmkit.margin.account import Account
+from pmkit.margin.accounts.account import Account
 from pmkit.margin.addons.assembled import RuleLike
 from pmkit.margin.parameters import Stale
 from pmkit.margin.result import MarginResult

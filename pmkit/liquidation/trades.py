@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pmkit.instruments import Instrument, Option, Position, Spot
-from pmkit.margin.account import Account
-from pmkit.margin.account_numbers import checked_number
-from pmkit.margin.what_if import traded
+from pmkit.margin.accounts.account import Account
+from pmkit.margin.accounts.numbers import checked_number
+from pmkit.margin.study.what_if import traded
 from pmkit.market.snapshot import MarketSnapshot
 
 __all__ = ["closed", "contract_notional", "fee_of"]

@@ -1,7 +1,7 @@
 """What must be held: accounts, dated rules, one shape of result, and rules compared on one basis."""
 
-from pmkit.margin.account import Account
-from pmkit.margin.account_funding import (
+from pmkit.margin.accounts.account import Account
+from pmkit.margin.accounts.funding import (
     averaged_premium,
     clamped_funding_rate,
     damped_funding_rate,
@@ -10,7 +10,8 @@ from pmkit.margin.account_funding import (
     impact_notional,
     premium_index,
 )
-from pmkit.margin.account_marks import basis_mark, capped_index, fair_price, median_mark, smoothed_basis
+from pmkit.margin.accounts.marks import basis_mark, capped_index, fair_price, median_mark, smoothed_basis
+from pmkit.margin.accounts.modes import Modes, gross_notional, margin_modes
 from pmkit.margin.addons import (
     AssembledRule,
     BasisRisk,
@@ -26,17 +27,6 @@ from pmkit.margin.addons import (
     VolumeDays,
     with_parts,
 )
-from pmkit.margin.apc import (
-    ApcPath,
-    ApcTool,
-    Buffer,
-    LongWindowFloor,
-    MarginInputs,
-    SpeedLimit,
-    StressWeight,
-    apply_apc,
-)
-from pmkit.margin.brackets import Brackets
 from pmkit.margin.collateral import (
     CollateralValue,
     DynamicHaircut,
@@ -52,17 +42,27 @@ from pmkit.margin.collateral import (
     tiered_haircut,
     wrong_way,
 )
-from pmkit.margin.compare import Comparison, compare
-from pmkit.margin.conform import Conformance, conform
-from pmkit.margin.feeds import CollateralFeed, ExpiryFeed, Feeds, UnderlyingFeed
+from pmkit.margin.conformance.feeds import CollateralFeed, ExpiryFeed, Feeds, UnderlyingFeed
+from pmkit.margin.conformance.run import Conformance, conform
+from pmkit.margin.engine.brackets import Brackets
 from pmkit.margin.greek_charges import GreekCharges, exposures, greek_charges
-from pmkit.margin.modes import Modes, gross_notional, margin_modes
 from pmkit.margin.parameters import list_parameter_sets
 from pmkit.margin.result import MarginResult
 from pmkit.margin.rule import rule, rules
-from pmkit.margin.shock_margin import ShockMargin, shock_margin
-from pmkit.margin.what_if import WhatIf, what_if
-from pmkit.margin.what_if_many import WhatIfMany, what_if_many
+from pmkit.margin.study.apc import (
+    ApcPath,
+    ApcTool,
+    Buffer,
+    LongWindowFloor,
+    MarginInputs,
+    SpeedLimit,
+    StressWeight,
+    apply_apc,
+)
+from pmkit.margin.study.compare import Comparison, compare
+from pmkit.margin.study.shock_margin import ShockMargin, shock_margin
+from pmkit.margin.study.what_if import WhatIf, what_if
+from pmkit.margin.study.what_if_many import WhatIfMany, what_if_many
 
 __all__ = [
     "Account",

@@ -10,9 +10,10 @@ import pandas as pd
 
 from pmkit.core.errors import ParameterError, RuleVersionError, StaleParametersWarning
 from pmkit.core.time import parse_utc
-from pmkit.margin.base import AccountRule, RuleBase
-from pmkit.margin.coin_rule import CoinRule
-from pmkit.margin.measure_rule import MeasureRule
+from pmkit.margin.engine.base import AccountRule, RuleBase
+from pmkit.margin.engine.coin_rule import CoinRule
+from pmkit.margin.engine.measure_rule import MeasureRule
+from pmkit.margin.engine.usd_rule import UsdRule
 from pmkit.margin.parameters import Stale, load_parameter_sets, select_set
 from pmkit.margin.rules.deribit_pm import DeribitPm
 from pmkit.margin.rules.deribit_standard import DeribitStandard
@@ -28,7 +29,6 @@ from pmkit.margin.rules.reg_t import RegT
 from pmkit.margin.rules.simm import Simm
 from pmkit.margin.rules.span import Span
 from pmkit.margin.rules.tims import Tims
-from pmkit.margin.usd_rule import UsdRule
 
 __all__ = ["AnyRule", "default_rules", "rule", "rules"]
 

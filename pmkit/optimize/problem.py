@@ -11,7 +11,7 @@ from pmkit.core.errors import ParameterError
 from pmkit.core.types import FloatArray
 from pmkit.instruments import Instrument, Position
 from pmkit.margin import Account
-from pmkit.margin.what_if import traded
+from pmkit.margin.study.what_if import traded
 from pmkit.market import MarketSnapshot
 from pmkit.optimize.legs import Leg, Legs
 from pmkit.optimize.limits import Constraint

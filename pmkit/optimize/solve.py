@@ -11,7 +11,7 @@ import pandas as pd
 
 from pmkit.core.provenance import Provenance, fingerprint
 from pmkit.core.types import FloatArray
-from pmkit.margin.base import account_fingerprint
+from pmkit.margin.engine.base import account_fingerprint
 from pmkit.optimize.assemble import assembled
 from pmkit.optimize.conflicts import explain_infeasible, explain_unbounded, is_feasible
 from pmkit.optimize.limits import AtMost

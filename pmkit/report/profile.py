@@ -13,7 +13,7 @@ from pmkit.core.errors import DataGapError, ParameterError
 from pmkit.core.plotting import new_axes
 from pmkit.core.types import Dynamics, FloatArray
 from pmkit.instruments import Future, Option, Portfolio
-from pmkit.margin.account import STABLECOINS, Account
+from pmkit.margin.accounts.account import STABLECOINS, Account
 from pmkit.market import MarketSnapshot
 from pmkit.report.style import BLUE, INK, MUTED, ORANGE, USD_AXIS, house_style
 from pmkit.risk import revalue

@@ -10,8 +10,8 @@ import pandas as pd
 
 from pmkit.core.errors import DataGapError
 from pmkit.core.result import format_number
-from pmkit.margin.compare import Comparison
 from pmkit.margin.result import MarginResult
+from pmkit.margin.study.compare import Comparison
 from pmkit.market.snapshot import MarketSnapshot
 from pmkit.risk import RiskFigure
 

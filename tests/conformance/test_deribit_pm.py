@@ -15,8 +15,8 @@ import pytest
 from pmkit.core.errors import LotWarning, StaleParametersWarning
 from pmkit.instruments import Future, Portfolio, Position
 from pmkit.margin import Account, MarginResult, rule
+from pmkit.margin.engine.risk_matrix import MatrixSpec, evaluate, matrix_scenarios
 from pmkit.margin.parameters import select
-from pmkit.margin.risk_matrix import MatrixSpec, evaluate, matrix_scenarios
 from pmkit.market.snapshot import MarketSnapshot
 from pmkit.risk import revalue
 from pmkit.scenarios import TermScaling

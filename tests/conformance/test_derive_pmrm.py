@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from pmkit.margin.conform import ConformanceCase, conform, run_case
-from pmkit.margin.conform_derive import CaseDraft
-from pmkit.margin.expiry_matrix import BASIS_ROW
-from pmkit.margin.feeds import CollateralFeed, ExpiryFeed, UnderlyingFeed
+from pmkit.margin.conformance.derive import CaseDraft
+from pmkit.margin.conformance.feeds import CollateralFeed, ExpiryFeed, UnderlyingFeed
+from pmkit.margin.conformance.run import ConformanceCase, conform, run_case
+from pmkit.margin.engine.expiry_matrix import BASIS_ROW
 from pmkit.margin.parameters import load_parameter_sets
 from pmkit.margin.result import MarginResult
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from pmkit.margin.conform import ConformanceCase, conform, run_case
-from pmkit.margin.conform_derive import CaseDraft
-from pmkit.margin.feeds import ExpiryFeed, UnderlyingFeed
+from pmkit.margin.conformance.derive import CaseDraft
+from pmkit.margin.conformance.feeds import ExpiryFeed, UnderlyingFeed
+from pmkit.margin.conformance.run import ConformanceCase, conform, run_case
 from pmkit.margin.parameters import load_parameter_sets
 
 # name, expiries (seconds, forward, lines), coins, whether one perpetual bought at 1535 is held with 10 of

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from pmkit.margin import MarginResult, conform, rule
-from pmkit.margin.brackets import Brackets
-from pmkit.margin.conform_contracts import account_of
+from pmkit.margin.conformance.contracts import account_of
+from pmkit.margin.engine.brackets import Brackets
 from pmkit.margin.parameters import select
 from pmkit.margin.rules.hyperliquid_pm import liquidation_threshold, portfolio_margin_ratio
 from pmkit.margin.schemas.groups import for_coin

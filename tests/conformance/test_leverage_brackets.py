@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pmkit.margin import conform
-from pmkit.margin.brackets import Brackets
+from pmkit.margin.engine.brackets import Brackets
 from pmkit.margin.parameters import load_parameter_sets
 
 TABLE = Brackets(rows=load_parameter_sets("leverage-brackets")[0].table("BTC").brackets[0].rows)

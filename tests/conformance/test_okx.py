@@ -16,7 +16,7 @@ import pytest
 
 from pmkit.core.errors import StaleParametersWarning
 from pmkit.margin import MarginResult, conform, rule
-from pmkit.margin.conform_contracts import account_of
+from pmkit.margin.conformance.contracts import account_of
 from pmkit.margin.parameters import select
 from pmkit.margin.rules.okx.standard import written_option_margin
 from pmkit.margin.rules.okx.unit import depeg_charge

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from pmkit.margin import conform, rule
-from pmkit.margin.conform_contracts import account_of
+from pmkit.margin.conformance.contracts import account_of
 from pmkit.margin.parameters import load_parameter_sets, select
 from pmkit.margin.rules.paradex_pm import minimum_delta
 from pmkit.market.snapshot import MarketSnapshot

@@ -25,7 +25,7 @@ def test_citation_names_the_version(root: Path) -> None:
 
 
 def test_names_are_the_objects_of_their_rooms() -> None:
-    from pmkit.margin.account import Account
+    from pmkit.margin.accounts.account import Account
     from pmkit.market import datasets
 
     assert pm.Account is Account

@@ -12,15 +12,15 @@ import pandas as pd
 
 from pmkit.core.errors import ConventionError, ParameterError
 from pmkit.core.types import FloatArray
-from pmkit.margin.account import Account
+from pmkit.margin.accounts.account import Account
 from pmkit.margin.addons.base import Part, PartCharge, PartInput
 from pmkit.margin.addons.effects import PartEffects
-from pmkit.margin.apc import ApcTool, MarginInputs
-from pmkit.margin.measure_rule import MeasureRule
+from pmkit.margin.engine.measure_rule import MeasureRule
 from pmkit.margin.parameters import Stale
 from pmkit.margin.result import MarginResult, Step
 from pmkit.margin.rule import AnyRule
 from pmkit.margin.rule import rule as make_rule
+from pmkit.margin.study.apc import ApcTool, MarginInputs
 from pmkit.market.history import PriceHistory
 from pmkit.market.snapshot import MarketSnapshot
 

@@ -10,8 +10,8 @@ from typing import NamedTuple, Protocol
 import pandas as pd
 
 from pmkit.core.errors import DataGapError
-from pmkit.margin.account import Account
-from pmkit.margin.account_numbers import checked_number
+from pmkit.margin.accounts.account import Account
+from pmkit.margin.accounts.numbers import checked_number
 from pmkit.margin.greek_charges.exposures import exposures
 from pmkit.margin.result import MarginResult
 from pmkit.market.snapshot import MarketSnapshot

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pmkit.margin.account_numbers import checked_number
+from pmkit.margin.accounts.numbers import checked_number
 from pmkit.margin.addons.base import PartCharge, PartInput
 
 __all__ = ["BasisRisk"]

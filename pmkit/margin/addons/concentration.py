@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pmkit.margin.account_numbers import checked_number
+from pmkit.margin.accounts.numbers import checked_number
 from pmkit.margin.addons.base import PartCharge, PartInput, by_underlying
 
 __all__ = ["Concentration"]

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from pmkit.core.errors import DataGapError
-from pmkit.margin.account_numbers import checked_number
+from pmkit.margin.accounts.numbers import checked_number
 from pmkit.margin.addons.base import PartCharge, PartInput
 
 __all__ = ["Counterparty"]

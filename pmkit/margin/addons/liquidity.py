@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from pmkit.margin.account_numbers import checked_number
+from pmkit.margin.accounts.numbers import checked_number
 from pmkit.margin.addons.base import PartCharge, PartInput, by_underlying
 
 __all__ = ["SpreadCost", "VolumeDays"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pmkit.core.errors import ConventionError
-from pmkit.margin.account_numbers import checked_share
+from pmkit.margin.accounts.numbers import checked_share
 from pmkit.margin.addons.base import PartCharge, PartInput
 from pmkit.margin.collateral.wrong_way import wrong_way
 from pmkit.scenarios import ScenarioSet

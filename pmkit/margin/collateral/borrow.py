@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pmkit.margin.account_numbers import checked_number, checked_share
+from pmkit.margin.accounts.numbers import checked_number, checked_share
 
 __all__ = ["borrow_interest", "kinked_borrow_rate"]
 

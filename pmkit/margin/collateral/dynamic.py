@@ -8,8 +8,8 @@ from statistics import NormalDist
 from typing import NamedTuple
 
 from pmkit.core.errors import DataGapError
-from pmkit.margin.account import STABLECOINS
-from pmkit.margin.account_numbers import checked_number, checked_share
+from pmkit.margin.accounts.account import STABLECOINS
+from pmkit.margin.accounts.numbers import checked_number, checked_share
 from pmkit.market.snapshot import MarketSnapshot
 
 __all__ = ["DynamicHaircut", "dynamic_haircut", "dynamic_haircuts"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pmkit.core.errors import ConventionError
-from pmkit.margin.account import Account
+from pmkit.margin.accounts.account import Account
 from pmkit.margin.collateral.value import collateral_value
 from pmkit.margin.parameters import ParameterSet, Stale
 from pmkit.margin.result import MarginResult, Step, WorstScenario

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from pmkit.core.errors import ParameterError
-from pmkit.margin.account_numbers import checked_number, checked_share
+from pmkit.margin.accounts.numbers import checked_number, checked_share
 
 __all__ = ["tiered_haircut"]
 

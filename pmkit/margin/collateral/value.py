@@ -13,8 +13,8 @@ from pmkit.core.errors import ConventionError, DataGapError, PmkitError
 from pmkit.core.plotting import new_axes
 from pmkit.core.provenance import Provenance, fingerprint
 from pmkit.core.result import Result
-from pmkit.margin.account import STABLECOINS, Account
-from pmkit.margin.account_numbers import checked_number, checked_share
+from pmkit.margin.accounts.account import STABLECOINS, Account
+from pmkit.margin.accounts.numbers import checked_number, checked_share
 from pmkit.margin.collateral.terms import collateral_terms
 from pmkit.margin.collateral.tiers import tiered_haircut
 from pmkit.margin.parameters import ParameterSet, Stale

@@ -15,8 +15,8 @@ from pmkit.core.plotting import new_axes
 from pmkit.core.provenance import Provenance
 from pmkit.core.result import Result
 from pmkit.core.types import FloatArray
-from pmkit.margin.account import STABLECOINS, Account
-from pmkit.margin.account_numbers import checked_number, checked_share
+from pmkit.margin.accounts.account import STABLECOINS, Account
+from pmkit.margin.accounts.numbers import checked_number, checked_share
 from pmkit.market.snapshot import MarketSnapshot
 from pmkit.risk import expected_shortfall, revalue
 from pmkit.scenarios import ScenarioSet

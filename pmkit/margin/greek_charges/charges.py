@@ -14,8 +14,8 @@ from pmkit.core.errors import DataGapError, PmkitError
 from pmkit.core.plotting import new_axes
 from pmkit.core.provenance import Provenance
 from pmkit.core.result import Result
-from pmkit.margin.account import Account
-from pmkit.margin.account_numbers import checked_number
+from pmkit.margin.accounts.account import Account
+from pmkit.margin.accounts.numbers import checked_number
 from pmkit.margin.greek_charges.exposures import exposures
 from pmkit.market.snapshot import MarketSnapshot
 from pmkit.risk import revalue

@@ -14,11 +14,11 @@ from pmkit.core.errors import RuleVersionError
 from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Future, Option
 from pmkit.instruments.portfolio import Portfolio, Position
-from pmkit.margin.base import origin
-from pmkit.margin.coin_rule import Charge, Charger, CoinRule
+from pmkit.margin.engine.base import origin
+from pmkit.margin.engine.coin_rule import Charge, Charger, CoinRule
+from pmkit.margin.engine.risk_matrix import MatrixOutcome, MatrixSpec, coin_delta, evaluate, unit_cells
 from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import Basis, Origin, Step, WorstScenario
-from pmkit.margin.risk_matrix import MatrixOutcome, MatrixSpec, coin_delta, evaluate, unit_cells
 from pmkit.margin.schemas import ClassicParameters, RiskMatrixParameters
 from pmkit.market.snapshot import MarketSnapshot
 from pmkit.scenarios import TermScaling

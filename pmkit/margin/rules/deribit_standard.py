@@ -9,7 +9,7 @@ from typing import ClassVar
 from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Option
 from pmkit.instruments.portfolio import Portfolio
-from pmkit.margin.coin_rule import Charge, Charger, CoinRule, charge_of_lines
+from pmkit.margin.engine.coin_rule import Charge, Charger, CoinRule, charge_of_lines
 from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import Basis
 from pmkit.margin.schemas import StandardParameters

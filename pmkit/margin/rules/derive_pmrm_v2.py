@@ -10,19 +10,19 @@ from typing import ClassVar
 import numpy as np
 
 from pmkit.core.types import FloatArray
-from pmkit.margin.account import Account
-from pmkit.margin.expiry_matrix import (
+from pmkit.margin.accounts.account import Account
+from pmkit.margin.conformance.feeds import CollateralFeed, ExpiryFeed
+from pmkit.margin.engine.expiry_matrix import (
     ExpiryMatrixBook,
     ExpiryMatrixRule,
     HeldBook,
     naked_shorts,
     shocked_vols,
 )
-from pmkit.margin.feeds import CollateralFeed, ExpiryFeed
+from pmkit.margin.engine.risk_matrix import ExpiryOptions, ExpiryTransform
+from pmkit.margin.engine.usd_rule import UsdCharge
 from pmkit.margin.parameters import ParameterSet
-from pmkit.margin.risk_matrix import ExpiryOptions, ExpiryTransform
 from pmkit.margin.schemas import CollateralTerms, PmrmV2Parameters
-from pmkit.margin.usd_rule import UsdCharge
 from pmkit.market.snapshot import MarketSnapshot
 
 __all__ = ["DerivePmrmV2", "skew_multipliers"]

@@ -12,13 +12,13 @@ import pandas as pd
 
 from pmkit.core.types import BoolArray, FloatArray
 from pmkit.instruments.contracts import Instrument, Option
-from pmkit.margin.account import Account
-from pmkit.margin.base import origin
-from pmkit.margin.feeds import CollateralFeed, ExpiryFeed, Feeds, UnderlyingFeed
+from pmkit.margin.accounts.account import Account
+from pmkit.margin.conformance.feeds import CollateralFeed, ExpiryFeed, Feeds, UnderlyingFeed
+from pmkit.margin.engine.base import origin
+from pmkit.margin.engine.usd_rule import UsdCharge, UsdRule
 from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import Step
 from pmkit.margin.schemas import SrmParameters
-from pmkit.margin.usd_rule import UsdCharge, UsdRule
 from pmkit.market.snapshot import MarketSnapshot
 from pmkit.pricing import black76
 

@@ -13,10 +13,10 @@ import pandas as pd
 from pmkit.core.errors import ConventionError, ParameterError
 from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Perpetual
-from pmkit.margin.account import Account
-from pmkit.margin.base import collected, origin
-from pmkit.margin.brackets import Brackets
-from pmkit.margin.cross_account import (
+from pmkit.margin.accounts.account import Account
+from pmkit.margin.engine.base import collected, origin
+from pmkit.margin.engine.brackets import Brackets
+from pmkit.margin.engine.cross_account import (
     Charged,
     CrossAccountRule,
     Holdings,
@@ -24,11 +24,11 @@ from pmkit.margin.cross_account import (
     refuse_obligations,
     require_contracts,
 )
+from pmkit.margin.engine.usd_rule import UsdCharge
 from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import Step, WorstScenario
 from pmkit.margin.schemas import HyperliquidParameters
 from pmkit.margin.schemas.groups import for_coin
-from pmkit.margin.usd_rule import UsdCharge
 from pmkit.market.snapshot import MarketSnapshot
 
 __all__ = ["SETTLEMENT", "HyperliquidPm", "liquidation_threshold", "portfolio_margin_ratio"]

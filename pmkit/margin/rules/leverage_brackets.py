@@ -13,15 +13,15 @@ import pandas as pd
 from pmkit.core.errors import ConventionError
 from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Perpetual
-from pmkit.margin.account import Account
-from pmkit.margin.base import origin
-from pmkit.margin.brackets import Brackets
-from pmkit.margin.feeds import CollateralFeed, Feeds
+from pmkit.margin.accounts.account import Account
+from pmkit.margin.conformance.feeds import CollateralFeed, Feeds
+from pmkit.margin.engine.base import origin
+from pmkit.margin.engine.brackets import Brackets
+from pmkit.margin.engine.usd_rule import UsdCharge, UsdRule
 from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import Step
 from pmkit.margin.schemas import BracketParameters
 from pmkit.margin.schemas.groups import for_coin
-from pmkit.margin.usd_rule import UsdCharge, UsdRule
 from pmkit.market.snapshot import MarketSnapshot
 
 __all__ = ["LeverageBrackets"]
@@ -81,7 +81,7 @@ class LeverageBrackets(UsdRule):
     Notes
     -----
     Lines of one underlying net; the size of the net notional picks the bracket. See
-    :class:`pmkit.margin.brackets.Brackets` for the formula.
+    :class:`pmkit.margin.engine.brackets.Brackets` for the formula.
 
     Examples
     --------

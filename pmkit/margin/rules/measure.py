@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pmkit.core.types import FloatArray
-from pmkit.margin.account import Account
-from pmkit.margin.measure_rule import Measure, MeasureRule, moving_coins
+from pmkit.margin.accounts.account import Account
+from pmkit.margin.engine.measure_rule import Measure, MeasureRule, moving_coins
 from pmkit.margin.schemas import ExpectedShortfallParameters, HistoricalVarParameters, MeasureParameters
 from pmkit.market.history import PriceHistory
 from pmkit.market.snapshot import MarketSnapshot

@@ -13,15 +13,15 @@ import pandas as pd
 from pmkit.core.errors import DataGapError
 from pmkit.core.types import FloatArray, IntArray
 from pmkit.instruments.contracts import Instrument, Option
-from pmkit.margin.account import Account
-from pmkit.margin.base import origin
-from pmkit.margin.cross_account import option_discounts, unit_marks
-from pmkit.margin.feeds import CollateralFeed, Feeds
+from pmkit.margin.accounts.account import Account
+from pmkit.margin.conformance.feeds import CollateralFeed, Feeds
+from pmkit.margin.engine.base import origin
+from pmkit.margin.engine.cross_account import option_discounts, unit_marks
+from pmkit.margin.engine.risk_matrix import percent, worst_row
+from pmkit.margin.engine.usd_rule import UsdCharge, UsdRule
 from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import Step, WorstScenario
-from pmkit.margin.risk_matrix import percent, worst_row
 from pmkit.margin.schemas import ParadexParameters
-from pmkit.margin.usd_rule import UsdCharge, UsdRule
 from pmkit.market.snapshot import MarketSnapshot
 from pmkit.pricing import black76, combine, greeks
 from pmkit.scenarios import TermScaling

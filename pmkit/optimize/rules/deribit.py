@@ -10,8 +10,8 @@ import pandas as pd
 
 from pmkit.core.types import FloatArray
 from pmkit.instruments import Future, Instrument, Option, Portfolio
-from pmkit.margin.coin_rule import Charge
-from pmkit.margin.risk_matrix import MatrixSpec, evaluate
+from pmkit.margin.engine.coin_rule import Charge
+from pmkit.margin.engine.risk_matrix import MatrixSpec, evaluate
 from pmkit.margin.rules.deribit_pm import DeribitPm
 from pmkit.margin.schemas import ClassicParameters
 from pmkit.optimize.linear.model import Affine, Held, LinearModel

@@ -10,9 +10,9 @@ import numpy as np
 
 from pmkit.core.errors import ParameterError
 from pmkit.core.types import BoolArray, FloatArray
-from pmkit.margin.expiry_matrix import PricedExpiry
-from pmkit.margin.feeds import CollateralFeed, Feeds
-from pmkit.margin.risk_matrix import MatrixRow
+from pmkit.margin.conformance.feeds import CollateralFeed, Feeds
+from pmkit.margin.engine.expiry_matrix import PricedExpiry
+from pmkit.margin.engine.risk_matrix import MatrixRow
 from pmkit.margin.rules.derive_pmrm_v2 import DerivePmrmV2
 from pmkit.margin.schemas import CollateralTerms, PmrmV2Parameters
 from pmkit.optimize.linear.model import Affine, Held, LinearModel

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from pmkit.instruments import Instrument, Portfolio, Position
-from pmkit.margin.account import Account
+from pmkit.margin.accounts.account import Account
 from pmkit.optimize.linear.model import Affine
 from pmkit.optimize.terms.base import Workspace, quietly
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from pmkit.core.types import FloatArray
 from pmkit.instruments import Instrument
-from pmkit.margin.listed_rule import ListedMarket, marks_of
+from pmkit.margin.engine.listed_rule import ListedMarket, marks_of
 from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.rules.tims import Tims
 from pmkit.margin.rules.tims.points import minimum_of

@@ -16,7 +16,7 @@ from pmkit.core.errors import (
 )
 from pmkit.core.types import FloatArray
 from pmkit.instruments import Instrument
-from pmkit.margin.account import Account
+from pmkit.margin.accounts.account import Account
 from pmkit.market.snapshot import MarketSnapshot
 from pmkit.optimize.linear.model import Affine, Held, LinearModel
 from pmkit.optimize.linear.solver import LazyRows

@@ -15,12 +15,12 @@ from pmkit.core.types import Dynamics
 from pmkit.instruments import Position, parse_instrument
 from pmkit.liquidation import moved_snapshot
 from pmkit.liquidation.path import entered_at
-from pmkit.margin.account import Account
+from pmkit.margin.accounts.account import Account
 from pmkit.margin.parameters import Stale
 from pmkit.margin.result import MarginResult
 from pmkit.margin.rule import AnyRule
 from pmkit.margin.rule import rule as make_rule
-from pmkit.margin.what_if import WhatIf, traded
+from pmkit.margin.study.what_if import WhatIf, traded
 from pmkit.market import MarketSnapshot
 from pmkit.report.explorer.view import ExplorerView
 from pmkit.risk import revalue

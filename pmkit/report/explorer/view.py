@@ -14,9 +14,9 @@ from pmkit.core.provenance import Provenance
 from pmkit.core.result import Result, jsonable
 from pmkit.core.types import Dynamics
 from pmkit.instruments import Position
-from pmkit.margin.account import Account
+from pmkit.margin.accounts.account import Account
 from pmkit.margin.result import MarginResult
-from pmkit.margin.what_if import WhatIf
+from pmkit.margin.study.what_if import WhatIf
 from pmkit.market import MarketSnapshot
 from pmkit.report.style import INK, USD_AXIS, house_style
 from pmkit.risk import revalue

@@ -22,7 +22,7 @@ from pmkit.core.errors import (
 )
 from pmkit.instruments import Portfolio, Position, parse_instrument
 from pmkit.instruments.table import read_account_csv
-from pmkit.margin.account import Account
+from pmkit.margin.accounts.account import Account
 
 T = "2026-08-01T17:58:04Z"
 HEADER = "type,instrument,qty,entry_price,as_of"

@@ -13,7 +13,7 @@ from pmkit.liquidation import margin_call, partial_liquidation
 from pmkit.liquidation.trades import closed, contract_notional
 from pmkit.margin import Account, rule
 from pmkit.margin.rule import AnyRule
-from pmkit.margin.what_if import traded
+from pmkit.margin.study.what_if import traded
 from pmkit.market.snapshot import MarketSnapshot
 
 Hold = Callable[..., Account]

@@ -14,7 +14,7 @@ from pmkit.core.errors import ConventionError, ParameterError
 from pmkit.instruments import Option, Perpetual, Portfolio, Position
 from pmkit.liquidation import distance_to_liquidation, liquidation_price
 from pmkit.margin import Account, rule
-from pmkit.margin.brackets import Brackets
+from pmkit.margin.engine.brackets import Brackets
 from pmkit.margin.rule import AnyRule
 from pmkit.market.snapshot import MarketSnapshot
 

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from pmkit.core.errors import LotWarning
-from pmkit.margin.account import Account
-from pmkit.margin.conform_contracts import account_of
+from pmkit.margin.accounts.account import Account
+from pmkit.margin.conformance.contracts import account_of
 from pmkit.market.snapshot import MarketSnapshot
 
 AS_OF = "2024-06-10T08:00:00Z"

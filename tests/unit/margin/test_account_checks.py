@@ -17,7 +17,7 @@ from pmkit.core.errors import (
 )
 from pmkit.instruments import Portfolio
 from pmkit.margin import rule, what_if
-from pmkit.margin.account import Account
+from pmkit.margin.accounts.account import Account
 from pmkit.market import load_history, load_snapshot
 from pmkit.market.snapshot import MarketSnapshot
 

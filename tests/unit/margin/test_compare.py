@@ -22,8 +22,8 @@ from pmkit.core.errors import (
 from pmkit.core.protocols import Rule
 from pmkit.instruments import Position, parse_instrument
 from pmkit.margin import Account, Comparison, compare, rule, rules, what_if
-from pmkit.margin.compare import implied_level
 from pmkit.margin.rule import default_rules
+from pmkit.margin.study.compare import implied_level
 from pmkit.market import MarketSnapshot, datasets, load_history, load_snapshot
 from pmkit.scenarios import ScenarioSet, grid
 

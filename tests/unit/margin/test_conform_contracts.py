@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pmkit.core.errors import ParameterError, PmkitError, SchemaError
-from pmkit.margin.conform_contracts import account_of, contract_of
-from pmkit.margin.conform_files import read_cases
+from pmkit.margin.conformance.contracts import account_of, contract_of
+from pmkit.margin.conformance.files import read_cases
 
 SWAP: dict[str, Any] = {
     "name": "X", "kind": "perpetual", "underlying": "BTC", "settlement": "linear",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pmkit.core.errors import ConventionError, DataGapError, ParameterError, RuleVersionError
 from pmkit.margin import MarginResult, rule
-from pmkit.margin.brackets import Brackets
+from pmkit.margin.engine.brackets import Brackets
 from pmkit.margin.parameters import load_parameter_sets
 from pmkit.margin.rules.hyperliquid_pm import portfolio_margin_ratio
 from pmkit.margin.schemas import BracketRow

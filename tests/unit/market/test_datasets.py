@@ -14,7 +14,7 @@ import pytest
 
 from pmkit.core.errors import DataGapError, SchemaError
 from pmkit.instruments import Option, Portfolio
-from pmkit.margin.account import Account
+from pmkit.margin.accounts.account import Account
 from pmkit.market import MarketSnapshot, PriceHistory, Quotes, datasets, load_snapshot
 
 ACCOUNTS = {

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pmkit.core.errors import ConventionError, DataGapError
 from pmkit.instruments import Instrument, Portfolio, Position
-from pmkit.margin.account import STABLECOINS as ACCOUNT_STABLECOINS
+from pmkit.margin.accounts.account import STABLECOINS as ACCOUNT_STABLECOINS
 from pmkit.market import MarketSnapshot
 from pmkit.risk import STABLECOINS, PnLCube, revalue
 from pmkit.scenarios import grid

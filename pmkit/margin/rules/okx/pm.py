@@ -12,9 +12,9 @@ import pandas as pd
 
 from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Future, Instrument, Option, Perpetual
-from pmkit.margin.account import STABLECOINS, Account
-from pmkit.margin.base import collected, origin
-from pmkit.margin.cross_account import (
+from pmkit.margin.accounts.account import STABLECOINS, Account
+from pmkit.margin.engine.base import collected, origin
+from pmkit.margin.engine.cross_account import (
     Charged,
     CrossAccountRule,
     Holdings,
@@ -22,13 +22,13 @@ from pmkit.margin.cross_account import (
     refuse_obligations,
     require_contracts,
 )
+from pmkit.margin.engine.usd_rule import UsdCharge
 from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import Step, WorstScenario
 from pmkit.margin.rules.okx.cells import unit_cells, unit_scenarios
 from pmkit.margin.rules.okx.unit import MEASURES, RiskUnit, UnitCharge
 from pmkit.margin.schemas import OkxPmParameters
 from pmkit.margin.schemas.groups import for_coin
-from pmkit.margin.usd_rule import UsdCharge
 from pmkit.market.snapshot import MarketSnapshot
 
 __all__ = ["OkxPm"]

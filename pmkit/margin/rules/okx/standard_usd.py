@@ -12,14 +12,14 @@ import numpy as np
 from pmkit.core.errors import ConventionError
 from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Option
-from pmkit.margin.account import Account
-from pmkit.margin.coin_rule import charge_of_lines
-from pmkit.margin.cross_account import unit_marks
-from pmkit.margin.feeds import CollateralFeed, Feeds
+from pmkit.margin.accounts.account import Account
+from pmkit.margin.conformance.feeds import CollateralFeed, Feeds
+from pmkit.margin.engine.coin_rule import charge_of_lines
+from pmkit.margin.engine.cross_account import unit_marks
+from pmkit.margin.engine.usd_rule import UsdCharge, UsdRule
 from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import Basis
 from pmkit.margin.schemas import OkxStandardParameters
-from pmkit.margin.usd_rule import UsdCharge, UsdRule
 from pmkit.market.snapshot import MarketSnapshot
 
 __all__ = ["OkxStandardUsd", "written_linear_margin"]

@@ -12,9 +12,9 @@ from pmkit.core.errors import ConventionError
 from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Instrument, Option, Spot
 from pmkit.instruments.portfolio import Portfolio, Position
-from pmkit.margin.base import origin
-from pmkit.margin.coin_rule import Charge
-from pmkit.margin.listed_rule import BrokerageRule, ListedMarket
+from pmkit.margin.engine.base import origin
+from pmkit.margin.engine.coin_rule import Charge
+from pmkit.margin.engine.listed_rule import BrokerageRule, ListedMarket
 from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import Basis, Step
 from pmkit.margin.rules.reg_t.candidates import candidates

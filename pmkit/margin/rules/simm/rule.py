@@ -12,10 +12,10 @@ from pmkit.core.errors import DataGapError, ParameterError
 from pmkit.core.provenance import fingerprint
 from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Future, Instrument, Option, Spot
-from pmkit.margin.base import origin
-from pmkit.margin.coin_rule import Charge
-from pmkit.margin.cross_account import option_discounts
-from pmkit.margin.listed_rule import ListedMarket, ListedRule
+from pmkit.margin.engine.base import origin
+from pmkit.margin.engine.coin_rule import Charge
+from pmkit.margin.engine.cross_account import option_discounts
+from pmkit.margin.engine.listed_rule import ListedMarket, ListedRule
 from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import Basis, Step
 from pmkit.margin.rules.simm.aggregate import RESIDUAL, Sensitivity, simm_margin

@@ -14,9 +14,9 @@ from pmkit.core.provenance import fingerprint
 from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Future, Instrument, Option
 from pmkit.instruments.portfolio import Portfolio
-from pmkit.margin.base import origin
-from pmkit.margin.coin_rule import Charge
-from pmkit.margin.listed_rule import ListedMarket, ListedRule, marks_of
+from pmkit.margin.engine.base import origin
+from pmkit.margin.engine.coin_rule import Charge
+from pmkit.margin.engine.listed_rule import ListedMarket, ListedRule, marks_of
 from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import Basis, Step, WorstScenario
 from pmkit.margin.rules.span.arrays import RiskArray, RiskArrays

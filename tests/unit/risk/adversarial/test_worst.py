@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 
 from pmkit.core.errors import DataGapError, ParameterError, PmkitError, PmkitWarning
 from pmkit.instruments import Portfolio, Position
-from pmkit.margin.account import Account
+from pmkit.margin.accounts.account import Account
 from pmkit.market import MarketSnapshot, load_history, load_snapshot
 from pmkit.risk import Ellipsoid, FoundScenario, delta_gamma_worst, revalue, scenario_covariance
 from pmkit.risk import worst_scenario as search

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pmkit.core.errors import DataGapError, ParameterError, PmkitError
 from pmkit.core.random import stream
 from pmkit.instruments import Portfolio, Position, Spot
-from pmkit.margin.account import Account
+from pmkit.margin.accounts.account import Account
 from pmkit.market import MarketSnapshot
 from pmkit.risk import PnLCube, account_lines, euler_es, expected_shortfall, revalue
 from pmkit.risk.attribution.euler import tail_shares

@@ -11,7 +11,7 @@ import pytest
 
 from pmkit.core.errors import DataGapError, LookAheadError, ParameterError, PmkitError
 from pmkit.instruments import Instrument, Portfolio, Position, Spot
-from pmkit.margin.account import Account
+from pmkit.margin.accounts.account import Account
 from pmkit.market import MarketSnapshot, UnderlyingMarket
 from pmkit.pricing import greeks
 from pmkit.risk import PNL_PARTS, explain_pnl, revalue

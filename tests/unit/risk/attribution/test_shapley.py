@@ -15,7 +15,7 @@ from pmkit.core.errors import ParameterError, PmkitError
 from pmkit.core.random import stream
 from pmkit.instruments import Portfolio
 from pmkit.margin import rule
-from pmkit.margin.account import Account
+from pmkit.margin.accounts.account import Account
 from pmkit.market import load_snapshot
 from pmkit.risk import shapley
 

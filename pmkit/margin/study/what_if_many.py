@@ -17,12 +17,12 @@ from pmkit.core.result import Result
 from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Option, Spot
 from pmkit.instruments.portfolio import Portfolio, Position
-from pmkit.margin.account import Account
-from pmkit.margin.measure_rule import MeasureRule
+from pmkit.margin.accounts.account import Account
+from pmkit.margin.engine.measure_rule import MeasureRule
 from pmkit.margin.parameters import Stale
 from pmkit.margin.result import MarginResult
 from pmkit.margin.rule import AnyRule
-from pmkit.margin.what_if import booked, deals_of, rule_of, traded
+from pmkit.margin.study.what_if import booked, deals_of, rule_of, traded
 from pmkit.market.snapshot import MarketSnapshot
 from pmkit.risk import trade_measures
 from pmkit.scenarios.inputs import check_kind

@@ -13,7 +13,7 @@ from pmkit.core.errors import ConventionError, ParameterError
 from pmkit.core.result import Result, jsonable
 from pmkit.instruments.contracts import Option, Spot
 from pmkit.instruments.portfolio import Portfolio, Position
-from pmkit.margin.account import Account, unrealised_pnl
+from pmkit.margin.accounts.account import Account, unrealised_pnl
 from pmkit.margin.parameters import Stale
 from pmkit.margin.result import MarginResult
 from pmkit.margin.rule import AnyRule

@@ -11,12 +11,12 @@ import pandas as pd
 from pmkit.core.errors import SchemaError
 from pmkit.instruments.contracts import Instrument, Option, Perpetual
 from pmkit.instruments.portfolio import Portfolio, Position
-from pmkit.margin.account import Account
-from pmkit.margin.conform import ConformanceCase
-from pmkit.margin.expiry_matrix import BASIS_ROW
-from pmkit.margin.feeds import CollateralFeed, ExpiryFeed, Feeds, UnderlyingFeed
+from pmkit.margin.accounts.account import Account
+from pmkit.margin.conformance.feeds import CollateralFeed, ExpiryFeed, Feeds, UnderlyingFeed
+from pmkit.margin.conformance.run import ConformanceCase
+from pmkit.margin.engine.expiry_matrix import BASIS_ROW
+from pmkit.margin.engine.risk_matrix import percent
 from pmkit.margin.parameters import ParameterSet, load_parameter_sets
-from pmkit.margin.risk_matrix import percent
 from pmkit.margin.rule import rule as make_rule
 from pmkit.market.snapshot import MarketSnapshot
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pmkit.core.errors import DataGapError, LotWarning, PmkitError, RuleVersionError, SchemaError
-from pmkit.margin.conform import ConformanceCase, read_json
-from pmkit.margin.conform_contracts import account_of
-from pmkit.margin.conform_derive import DERIVE_READERS
+from pmkit.margin.conformance.contracts import account_of
+from pmkit.margin.conformance.derive import DERIVE_READERS
+from pmkit.margin.conformance.run import ConformanceCase, read_json
 from pmkit.margin.rule import rule as make_rule
 from pmkit.margin.rule import rules
 from pmkit.market.snapshot import MarketSnapshot
@@ -30,7 +30,7 @@ def read_cases(path: str | os.PathLike[str], rule: str) -> list[ConformanceCase]
     Parameters
     ----------
     path : path
-        See :func:`pmkit.margin.conform.conform`.
+        See :func:`pmkit.margin.conformance.run.conform`.
     rule : str
 
     Raises

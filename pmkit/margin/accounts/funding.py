@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pmkit.core.errors import ConventionError, DataGapError, ParameterError
 from pmkit.instruments.contracts import Perpetual
-from pmkit.margin.account_numbers import checked_number
+from pmkit.margin.accounts.numbers import checked_number
 
 __all__ = [
     "averaged_premium",

@@ -15,8 +15,8 @@ import pandas as pd
 from pmkit.core.errors import ObligationWarning
 from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Instrument, Spot
-from pmkit.margin.account import STABLECOINS, Account
-from pmkit.margin.base import RuleBase, check_account, collected
+from pmkit.margin.accounts.account import STABLECOINS, Account
+from pmkit.margin.engine.base import RuleBase, check_account, collected
 from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import MarginResult, Step, WorstScenario
 from pmkit.margin.schemas import MeasureParameters

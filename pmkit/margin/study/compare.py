@@ -15,8 +15,8 @@ from pmkit.core.errors import PmkitWarning
 from pmkit.core.provenance import Provenance
 from pmkit.core.result import Result, jsonable
 from pmkit.core.types import FloatArray
-from pmkit.margin.account import STABLECOINS, Account
-from pmkit.margin.measure_rule import MeasureRule
+from pmkit.margin.accounts.account import STABLECOINS, Account
+from pmkit.margin.engine.measure_rule import MeasureRule
 from pmkit.margin.parameters import Stale
 from pmkit.margin.result import MarginResult
 from pmkit.margin.rule import AnyRule, default_rules, rule

@@ -12,7 +12,7 @@ import pandas as pd
 from pmkit.core.errors import PmkitError
 from pmkit.core.plotting import new_axes
 from pmkit.core.result import Result
-from pmkit.margin.account import Account
+from pmkit.margin.accounts.account import Account
 from pmkit.market.snapshot import MarketSnapshot
 from pmkit.risk.projected import revalue_shocked
 from pmkit.scenarios import ScenarioSet

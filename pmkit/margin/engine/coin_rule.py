@@ -16,8 +16,8 @@ from pmkit.core.provenance import Provenance
 from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Future, Option, Perpetual
 from pmkit.instruments.portfolio import Portfolio
-from pmkit.margin.account import Account
-from pmkit.margin.base import RuleBase, check_account, collected, origin
+from pmkit.margin.accounts.account import Account
+from pmkit.margin.engine.base import RuleBase, check_account, collected, origin
 from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import Basis, MarginResult, Step, WorstScenario
 from pmkit.market.snapshot import MarketSnapshot

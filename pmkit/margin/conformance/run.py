@@ -16,7 +16,7 @@ import pandas as pd
 from pmkit.core.errors import DataGapError, ParameterError, PmkitError, SchemaError
 from pmkit.core.plotting import new_axes
 from pmkit.core.result import Result, jsonable
-from pmkit.margin.account import Account
+from pmkit.margin.accounts.account import Account
 from pmkit.margin.result import MarginResult
 from pmkit.margin.rule import AnyRule
 from pmkit.market.snapshot import MarketSnapshot
@@ -236,10 +236,10 @@ def conform(
     The shared shape is ``{"source", "cases": [...]}``. A case has ``name``, ``as_of``, ``spot``, ``account``
     (rows of an account file) and ``expected`` (``im``, ``mm``, ``worst``, ``worst_name``); optional are the
     marks ``perpetual``, ``forwards``, ``option_iv``, ``funding``, ``discounts``, ``fx``, then ``contracts``
-    (see :func:`pmkit.margin.conform_contracts.contract_of`), ``variant``, ``options`` of the rule,
+    (see :func:`pmkit.margin.conformance.contracts.contract_of`), ``variant``, ``options`` of the rule,
     ``parameters`` by underlying, ``tolerance`` and ``source``.
     """
-    from pmkit.margin.conform_files import read_cases
+    from pmkit.margin.conformance.files import read_cases
 
     if not files:
         raise DataGapError("no case file", "at least one", "name a file of cases")

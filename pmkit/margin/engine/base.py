@@ -22,7 +22,7 @@ from pmkit.core.provenance import Provenance, fingerprint
 from pmkit.core.time import days_between
 from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Option
-from pmkit.margin.account import Account
+from pmkit.margin.accounts.account import Account
 from pmkit.margin.parameters import ParameterSet, Stale, load_parameter_sets, select_set
 from pmkit.margin.result import MarginResult, Origin
 from pmkit.margin.schemas import SCHEMAS

@@ -14,11 +14,11 @@ from pmkit.core.errors import ConventionError
 from pmkit.core.types import FloatArray, IntArray
 from pmkit.instruments.contracts import Instrument, Option
 from pmkit.instruments.portfolio import Position
-from pmkit.margin.account import Account, unrealised_pnl
-from pmkit.margin.base import AccountRule, check_account, collected
+from pmkit.margin.accounts.account import Account, unrealised_pnl
+from pmkit.margin.engine.base import AccountRule, check_account, collected
+from pmkit.margin.engine.usd_rule import UsdCharge
 from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import MarginResult
-from pmkit.margin.usd_rule import UsdCharge
 from pmkit.market.snapshot import MarketSnapshot
 from pmkit.pricing import black76
 

@@ -13,10 +13,10 @@ import numpy as np
 from pmkit.core.errors import ConventionError, DataGapError
 from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Option, Perpetual
-from pmkit.margin.account import Account, unrealised_pnl
-from pmkit.margin.base import RuleBase, check_account, collected
-from pmkit.margin.coin_rule import Charge
-from pmkit.margin.feeds import CollateralFeed, Feeds
+from pmkit.margin.accounts.account import Account, unrealised_pnl
+from pmkit.margin.conformance.feeds import CollateralFeed, Feeds
+from pmkit.margin.engine.base import RuleBase, check_account, collected
+from pmkit.margin.engine.coin_rule import Charge
 from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import Basis, MarginResult, Step
 from pmkit.market.snapshot import MarketSnapshot

@@ -11,7 +11,7 @@ from pmkit.core.errors import LotWarning, SchemaError
 from pmkit.core.time import parse_utc
 from pmkit.instruments.contracts import Future, Instrument, Option, Perpetual, Spot
 from pmkit.instruments.portfolio import Portfolio, Position
-from pmkit.margin.account import Account
+from pmkit.margin.accounts.account import Account
 
 __all__ = ["account_of", "contract_of"]
 

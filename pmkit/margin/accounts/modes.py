@@ -16,9 +16,9 @@ from pmkit.core.provenance import Provenance
 from pmkit.core.result import Result
 from pmkit.instruments.contracts import Option, Spot
 from pmkit.instruments.portfolio import Portfolio, Position
-from pmkit.margin.account import Account
-from pmkit.margin.account_numbers import checked_share
-from pmkit.margin.coin_rule import CoinRule
+from pmkit.margin.accounts.account import Account
+from pmkit.margin.accounts.numbers import checked_share
+from pmkit.margin.engine.coin_rule import CoinRule
 from pmkit.margin.parameters import Stale
 from pmkit.margin.result import MarginResult
 from pmkit.margin.rule import AnyRule

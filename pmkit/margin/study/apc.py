@@ -13,7 +13,7 @@ from pmkit.core.errors import DataGapError, ParameterError, PmkitError
 from pmkit.core.plotting import new_axes
 from pmkit.core.provenance import Provenance, fingerprint
 from pmkit.core.result import Result
-from pmkit.margin.account_numbers import checked_number, checked_share
+from pmkit.margin.accounts.numbers import checked_number, checked_share
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

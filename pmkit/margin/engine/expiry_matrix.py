@@ -13,12 +13,10 @@ import pandas as pd
 
 from pmkit.core.types import BoolArray, FloatArray, IntArray
 from pmkit.instruments.contracts import Option
-from pmkit.margin.account import Account
-from pmkit.margin.base import origin
-from pmkit.margin.feeds import CollateralFeed, ExpiryFeed, Feeds
-from pmkit.margin.parameters import ParameterSet
-from pmkit.margin.result import Step, WorstScenario
-from pmkit.margin.risk_matrix import (
+from pmkit.margin.accounts.account import Account
+from pmkit.margin.conformance.feeds import CollateralFeed, ExpiryFeed, Feeds
+from pmkit.margin.engine.base import origin
+from pmkit.margin.engine.risk_matrix import (
     ExpiryOptions,
     ExpiryTransform,
     MatrixRow,
@@ -27,8 +25,10 @@ from pmkit.margin.risk_matrix import (
     weighted_rows,
     worst_row,
 )
+from pmkit.margin.engine.usd_rule import UsdCharge, UsdRule
+from pmkit.margin.parameters import ParameterSet
+from pmkit.margin.result import Step, WorstScenario
 from pmkit.margin.schemas import ExpiryMatrixParameters
-from pmkit.margin.usd_rule import UsdCharge, UsdRule
 from pmkit.market.snapshot import MarketSnapshot
 from pmkit.scenarios import TermScaling
 

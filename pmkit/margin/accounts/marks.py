@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from pmkit.core.errors import DataGapError, ParameterError
-from pmkit.margin.account_numbers import checked_number, checked_share
+from pmkit.margin.accounts.numbers import checked_number, checked_share
 
 __all__ = ["basis_mark", "capped_index", "fair_price", "median_mark", "smoothed_basis"]
 

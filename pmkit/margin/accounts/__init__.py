@@ -1,0 +1,1 @@
+"""What is margined: positions and collateral, marks, funding, modes of an account."""

@@ -1,0 +1,1 @@
+"""Rules against published cases: case files, feeds, expected and got."""

@@ -1,0 +1,1 @@
+"""Requirements studied: compared, changed by a trade, shocked, made less procyclical."""
