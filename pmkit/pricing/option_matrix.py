@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from pmkit.core.errors import ParameterError
 from pmkit.core.types import BoolArray, FloatArray, IntArray
 from pmkit.pricing.inputs import as_flags, as_floats
 from pmkit.pricing.kernels import contiguous, target_of
-from pmkit.pricing.reval_single import fill_single_matrix
+from pmkit.pricing.reval_single import fill_single_matrix, strike_logs
 from pmkit.pricing.reval_vector import fill_logs, fill_matrix
 
 __all__ = ["option_matrix"]
@@ -162,10 +161,8 @@ def _single(
             f"a writeable, contiguous float32 array of shape {shape}",
             f"use np.empty({shape}, dtype=np.float32)",
         )
-    origin = np.zeros(forward.shape[0])
-    log_strike = np.array([math.log(k) if k > 0.0 else 0.0 for k in strike])
-    for j in range(strike.size - 1, -1, -1):
-        origin[curve[j]] = log_strike[j]
+    origin, log_strike = np.zeros(forward.shape[0]), np.empty_like(strike)
+    strike_logs(strike, curve, origin, log_strike)
     fill_single_matrix(
         forward.astype(np.float32),
         (logs - origin[:, None]).astype(np.float32),
@@ -173,7 +170,7 @@ def _single(
         curve,
         scale.astype(np.float32),
         strike.astype(np.float32),
-        (log_strike - origin[curve]).astype(np.float32),
+        log_strike.astype(np.float32),
         is_call,
         inverse,
         target,

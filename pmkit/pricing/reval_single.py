@@ -15,10 +15,10 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
 
-from pmkit.core.types import BoolArray, IntArray
+from pmkit.core.types import BoolArray, FloatArray, IntArray
 from pmkit.pricing.numeric import GROUP, kernel, primitive, stage
 
-__all__ = ["SingleArray", "fill_single_matrix"]
+__all__ = ["SingleArray", "fill_single_matrix", "strike_logs"]
 
 SingleArray = npt.NDArray[np.float32]
 
@@ -113,6 +113,16 @@ def _row(
         intrinsic_value = sign * (f - strike)
         otm = otm + (_ZERO if intrinsic_value < _ZERO else intrinsic_value)
         out[i] = otm / (coin * f + (_ONE - coin))
+
+
+@kernel
+def strike_logs(strike: FloatArray, curve: IntArray, origin: FloatArray, out: FloatArray) -> None:
+    """Fill ``origin`` with ln K of the first option of each curve, ``out`` with ln K less that."""
+    for j in range(strike.size - 1, -1, -1):
+        out[j] = math.log(strike[j]) if strike[j] > 0.0 else 0.0
+        origin[curve[j]] = out[j]
+    for j in range(strike.size):
+        out[j] -= origin[curve[j]]
 
 
 @kernel

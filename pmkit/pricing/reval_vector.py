@@ -140,10 +140,13 @@ def _row(
     whole, size = blocks * BLOCK, out.size % BLOCK
     if apart & (blocks > 0) & (size > 0):
         blocks, size = blocks + 1, 0
+    length = BLOCK
+    if (blocks == 0) & (size > 0) & (size % GROUP == 0):
+        blocks, length, size = 1, size, 0
     for block in range(blocks):
-        start = min(block * BLOCK, out.size - BLOCK)
-        stop = start + BLOCK
-        logs = scratch_row(space, 2, BLOCK)
+        start = min(block * BLOCK, out.size - length)
+        stop = start + length
+        logs = scratch_row(space, 2, length)
         if given:
             logs = log_forward[start:stop]
         else:

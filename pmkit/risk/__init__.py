@@ -47,6 +47,7 @@ from pmkit.risk.measures import (
 from pmkit.risk.projected import ShockedCubes, revalue_shocked, surface_shocks
 from pmkit.risk.revalue import revalue
 from pmkit.risk.revalue_gap import RevaluationGap, revaluation_gap
+from pmkit.risk.screened import option_tails
 from pmkit.risk.tail import tail_check
 from pmkit.risk.taylor import TAYLOR_TERMS, revalue_taylor
 from pmkit.risk.uncertainty import (
@@ -97,6 +98,7 @@ __all__ = [
     "leave_one_date_out",
     "matched_parameters",
     "measures_in_chunks",
+    "option_tails",
     "revaluation_gap",
     "revalue",
     "revalue_grid",

@@ -13,7 +13,7 @@ from pmkit.core.errors import DataGapError, SchemaError
 from pmkit.scenarios import ScenarioSet, TermScaling, from_frame, grid, historical, load_scenarios, stress
 
 
-def same(a: ScenarioSet, b: ScenarioSet) -> None:
+def assert_same(a: ScenarioSet, b: ScenarioSet) -> None:
     assert a.fingerprint == b.fingerprint and a.provenance.id == b.provenance.id
     assert a.provenance.to_dict() == b.provenance.to_dict()
     for word in (
@@ -39,7 +39,7 @@ def same(a: ScenarioSet, b: ScenarioSet) -> None:
 def test_round_trip_of_a_hypothetical_set(tmp_path: Path) -> None:
     law = TermScaling(short_power=0.1 + 0.2, long_power=1 / 3)
     scen = grid([-0.1, 1 / 3], [0.5], 7, dynamics="sticky_delta", vol_term=law, min_vol_up=0.2)
-    same(load_scenarios(scen.save(tmp_path / "new" / "grid.npz")), scen)
+    assert_same(load_scenarios(scen.save(tmp_path / "new" / "grid.npz")), scen)
 
 
 def test_round_trip_of_every_kind_of_factor(tmp_path: Path) -> None:
@@ -47,19 +47,19 @@ def test_round_trip_of_every_kind_of_factor(tmp_path: Path) -> None:
     frame = pd.DataFrame(np.linspace(0.01, 0.1, 10).reshape(2, 5), columns=columns, index=["a", "b"])
     frame["weight"] = [0.3, 0.7]
     scen = from_frame(frame, dynamics="sticky_strike")
-    same(load_scenarios(scen.save(tmp_path / "x.npz")), scen)
+    assert_same(load_scenarios(scen.save(tmp_path / "x.npz")), scen)
 
 
 def test_round_trip_keeps_the_references(snapshot, tmp_path: Path) -> None:
     scen = stress("equity-1987-10-19", snapshot, dynamics="sticky_strike", betas={"BTC": 1.0, "ETH": 1.2})
     assert scen.references == ("cnnmoney1997",)
-    same(load_scenarios(scen.save(tmp_path / "s.npz")), scen)
+    assert_same(load_scenarios(scen.save(tmp_path / "s.npz")), scen)
 
 
 def test_round_trip_of_a_historical_set_with_seed_and_dates(history, snapshot, tmp_path: Path) -> None:
     scen = historical(history, snapshot, replications=2)
     back = load_scenarios(scen.save(tmp_path / "h.npz"))
-    same(back, scen)
+    assert_same(back, scen)
     assert back.provenance.seed == 20260801 and back.provenance.simulated
 
 

@@ -253,7 +253,7 @@ def example_market() -> tuple[MarketSnapshot, FactorCovariance]:
 def test_example_accounts(
     example_market: tuple[MarketSnapshot, FactorCovariance], root: Path, name: str, count: int
 ) -> None:
-    _beats_random(example_market, root, name, count)
+    assert_beats_random(example_market, root, name, count)
 
 
 def test_no_finer_net_finds_more_in_three_factors(
@@ -296,10 +296,12 @@ def test_another_optimiser_finds_no_more(snapshot: MarketSnapshot) -> None:
 def test_example_accounts_against_a_million_points(
     example_market: tuple[MarketSnapshot, FactorCovariance], root: Path, name: str
 ) -> None:
-    _beats_random(example_market, root, name, 1_000_000)
+    assert_beats_random(example_market, root, name, 1_000_000)
 
 
-def _beats_random(market: tuple[MarketSnapshot, FactorCovariance], root: Path, name: str, count: int) -> None:
+def assert_beats_random(
+    market: tuple[MarketSnapshot, FactorCovariance], root: Path, name: str, count: int
+) -> None:
     snap, cov = market
     account = Account.from_csv(root / "data" / "accounts" / f"{name}.csv")
     found = search(account, snap, cov, probability=0.99, dynamics="sticky_moneyness")
