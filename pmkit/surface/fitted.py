@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -16,7 +16,13 @@ import pandas as pd
 from pmkit.core.types import FloatArray
 from pmkit.surface.arbitrage.butterfly import ButterflyReport
 from pmkit.surface.arbitrage.calendar import CalendarReport
-from pmkit.surface.arbitrage.numeric_arbitrage import NumericButterfly, arbitrage_frame
+from pmkit.surface.arbitrage.numeric_arbitrage import (
+    NumericButterfly,
+    arbitrage_frame,
+    numeric_butterfly,
+    numeric_calendar,
+)
+from pmkit.surface.inputs.forwards import ForwardCurve
 from pmkit.surface.inputs.slice_quotes import SliceQuotes
 from pmkit.surface.sliced import SlicedSurface
 from pmkit.surface.slices.slice_fit import SliceFit
@@ -67,22 +73,27 @@ class FittedSlice(QuotedSlice, ABC):
 F = TypeVar("F", bound=FittedSlice)
 
 
+@dataclass(frozen=True, kw_only=True, repr=False)
 class FittedSurface(SlicedSurface[F], Generic[F]):
-    """Base of the fitted surfaces; a subclass is a dataclass with these attributes.
+    """Base of the fitted surfaces.
 
-    ``left_out_status`` holds the status of every expiry without a slice: ``too_few_points``, ``degenerate``.
+    Slices are judged on a fine net; a model with an exact criterion says so in its own ``_butterfly`` and
+    ``_calendar``. ``left_out_status`` holds the status of every expiry without a slice: ``too_few_points``,
+    ``degenerate``.
     """
 
     slices: tuple[F, ...]
-    left_out_status: Mapping[pd.Timestamp, str]
+    curve: ForwardCurve
+    left_out: Mapping[pd.Timestamp, str] = field(default_factory=dict)
+    left_out_status: Mapping[pd.Timestamp, str] = field(default_factory=dict)
     #: What holds beyond the quoted strikes, in words.
     _outside = "total variance goes on by the formula beyond the quoted strikes"
 
     def _butterfly(self, one: F) -> ButterflyReport | NumericButterfly:
-        raise NotImplementedError(f"{type(self).__name__} does not say how a slice is judged")
+        return numeric_butterfly(one)
 
     def _calendar(self, near: F, far: F) -> CalendarReport:
-        raise NotImplementedError(f"{type(self).__name__} does not say how two slices are compared")
+        return numeric_calendar(near, far)
 
     # -- arbitrage ------------------------------------------------------------------------------------------
     @cached_property

@@ -18,8 +18,8 @@ from pmkit.surface.arbitrage.calendar import CalendarReport
 from pmkit.surface.arbitrage.numeric_arbitrage import NumericButterfly, arbitrage_frame
 from pmkit.surface.inputs.forwards import ForwardCurve
 from pmkit.surface.joint.implicit_step import grid_variance, implicit_step, kink_of_payoff, spread_operator
+from pmkit.surface.joint.priced import PricedSurface
 from pmkit.surface.readouts.outside import same_time
-from pmkit.surface.sliced import SlicedSurface
 from pmkit.surface.slices.smile import QuotedSlice
 
 __all__ = ["AndreasenHugeSlice", "AndreasenHugeSurface", "Shape"]
@@ -64,7 +64,7 @@ class AndreasenHugeSlice(QuotedSlice):
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class AndreasenHugeSurface(SlicedSurface[AndreasenHugeSlice]):
+class AndreasenHugeSurface(PricedSurface[AndreasenHugeSlice]):
     """Prices without static arbitrage through the quotes, as far as one step per expiry can follow them.
 
     A control, not a model of the smile: prices on the grid are convex in the strike and rise in time at fixed
@@ -206,12 +206,6 @@ class AndreasenHugeSurface(SlicedSurface[AndreasenHugeSlice]):
             for s in self.slices
         }
         return pd.DataFrame.from_dict(rows, orient="index")
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return one row per quote: expiry, tau, instrument, strike, k, w, iv, error."""
-        parts = [s.quotes.to_frame().assign(expiry=s.expiry, tau=s.tau, error=s.error) for s in self.slices]
-        columns = ["expiry", "tau", "instrument", "strike", "k", "w", "iv", "error"]
-        return pd.concat(parts, ignore_index=True)[columns]
 
 
 def _convex(one: AndreasenHugeSlice) -> NumericButterfly:

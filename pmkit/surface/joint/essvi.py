@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from pmkit.core.errors import ParameterError
 from pmkit.core.provenance import fingerprint
@@ -18,7 +16,6 @@ from pmkit.core.types import FloatArray
 from pmkit.surface.arbitrage.butterfly import ButterflyReport, butterfly
 from pmkit.surface.arbitrage.calendar import CalendarReport, calendar
 from pmkit.surface.fitted import FittedSlice, FittedSurface
-from pmkit.surface.inputs.forwards import ForwardCurve
 from pmkit.surface.joint.essvi_bound import Bound, psi_max
 from pmkit.surface.joint.essvi_box import EssviBox, EssviCurves, check_curves, parameters_to_box
 from pmkit.surface.readouts.outside import snapped
@@ -171,10 +168,6 @@ class EssviSurface(FittedSurface[EssviSlice]):
     place of rho·psi would let a wing flatten between two expiries.
     """
 
-    slices: tuple[EssviSlice, ...]
-    curve: ForwardCurve
-    left_out: Mapping[pd.Timestamp, str] = field(default_factory=dict)
-    left_out_status: Mapping[pd.Timestamp, str] = field(default_factory=dict)
     model: str = "essvi"
     bound: Bound = "mm"
     evaluations: int = 0

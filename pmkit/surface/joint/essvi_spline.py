@@ -8,28 +8,21 @@ wings are exactly those of eSSVI.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from scipy.special import ndtr
 
 from pmkit.core.provenance import fingerprint
 from pmkit.core.types import FloatArray
 from pmkit.pricing import black76, implied_vol
 from pmkit.surface.arbitrage.butterfly import density as raw_density
-from pmkit.surface.arbitrage.calendar import CalendarReport
 from pmkit.surface.arbitrage.numeric_arbitrage import (
-    NumericButterfly,
     WholeLine,
-    numeric_butterfly,
-    numeric_calendar,
 )
 from pmkit.surface.fitted import FittedSlice, FittedSurface
-from pmkit.surface.inputs.forwards import ForwardCurve
 from pmkit.surface.joint.essvi import EssviParameters
 from pmkit.surface.joint.spline_basis import SplineBasis
 
@@ -181,21 +174,11 @@ class EssviSplineSurface(FittedSurface[EssviSplineSlice]):
     (True, 0.336)
     """
 
-    slices: tuple[EssviSplineSlice, ...]
-    curve: ForwardCurve
-    left_out: Mapping[pd.Timestamp, str] = field(default_factory=dict)
-    left_out_status: Mapping[pd.Timestamp, str] = field(default_factory=dict)
     smoothing: float = 1e-3
     model: str = "essvi-spline"
     references = ("fengler2009", "gatheral2014", "mehrotra1992", "mingone2022")
     _least: ClassVar[str] = "four"
     _outside = "total variance of the eSSVI slice beyond the knots, which reach past the quoted strikes"
-
-    def _butterfly(self, one: EssviSplineSlice) -> NumericButterfly:
-        return numeric_butterfly(one)
-
-    def _calendar(self, near: EssviSplineSlice, far: EssviSplineSlice) -> CalendarReport:
-        return numeric_calendar(near, far)
 
     @property
     def fingerprint(self) -> str:

@@ -19,7 +19,7 @@ from pmkit.core.types import FloatArray
 from pmkit.pricing import implied_vol
 from pmkit.surface.inputs.forwards import ForwardCurve
 from pmkit.surface.joint.price_points import PricePoints, price_points
-from pmkit.surface.sliced import SlicedSurface
+from pmkit.surface.joint.priced import PricedSurface
 from pmkit.surface.slices.smile import LinearSurface, QuotedSlice
 
 __all__ = ["FenglerSlice", "FenglerSurface", "fit_fengler"]
@@ -101,7 +101,7 @@ def _link(m: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class FenglerSurface(SlicedSurface[FenglerSlice]):
+class FenglerSurface(PricedSurface[FenglerSlice]):
     """Splines of call prices: convex in the strike, ordered in time at the knots and three points between.
 
     A control, not a model of the smile. Between expiries ``w`` is linear in tau at fixed k, before the first
@@ -173,12 +173,6 @@ class FenglerSurface(SlicedSurface[FenglerSlice]):
         frame.insert(1, "forward", [s.forward for s in self.slices])
         frame.insert(2, "atm_iv", [math.sqrt(float(s.at(0.0)) / s.tau) for s in self.slices])
         return frame.drop(columns=["outside"])
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return one row per quote: expiry, tau, instrument, strike, k, w, iv, error."""
-        parts = [s.quotes.to_frame().assign(expiry=s.expiry, tau=s.tau, error=s.error) for s in self.slices]
-        columns = ["expiry", "tau", "instrument", "strike", "k", "w", "iv", "error"]
-        return pd.concat(parts, ignore_index=True)[columns]
 
 
 def _sd(one: PricePoints) -> float:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 
 from pmkit.core.errors import ParameterError
 from pmkit.core.provenance import fingerprint
@@ -18,7 +16,6 @@ from pmkit.surface.arbitrage.butterfly import ButterflyReport, butterfly
 from pmkit.surface.arbitrage.calendar import CalendarReport, calendar
 from pmkit.surface.arguments import require
 from pmkit.surface.fitted import FittedSurface
-from pmkit.surface.inputs.forwards import ForwardCurve
 from pmkit.surface.joint.essvi import EssviParameters, EssviSlice, essvi_w
 from pmkit.surface.joint.essvi_bound import Bound
 from pmkit.surface.joint.ssvi_phi import Phi, SsviReport, ssvi_conditions
@@ -58,11 +55,7 @@ class SsviSurface(FittedSurface[EssviSlice]):
     ``w = theta/2 (1 + rho phi k + sqrt((phi k + rho)² + 1 - rho²))`` with ``phi = phi(theta)``.
     """
 
-    slices: tuple[EssviSlice, ...]
-    curve: ForwardCurve
     phi: Phi
-    left_out: Mapping[pd.Timestamp, str] = field(default_factory=dict)
-    left_out_status: Mapping[pd.Timestamp, str] = field(default_factory=dict)
     model: str = "ssvi"
     bound: Bound = "mm"
     evaluations: int = 0

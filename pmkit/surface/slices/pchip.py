@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from pmkit.core.errors import ParameterError
 from pmkit.core.provenance import fingerprint
 from pmkit.core.types import FloatArray
-from pmkit.surface.arbitrage.calendar import CalendarReport
 from pmkit.surface.arbitrage.numeric_arbitrage import (
-    NumericButterfly,
     WholeLine,
-    numeric_butterfly,
-    numeric_calendar,
 )
 from pmkit.surface.arbitrage.wing_findings import LEE_BOUND
 from pmkit.surface.arguments import require
@@ -174,20 +169,10 @@ class PchipSurface(FittedSurface[PchipSlice]):
     0.336
     """
 
-    slices: tuple[PchipSlice, ...]
-    curve: ForwardCurve
-    left_out: Mapping[pd.Timestamp, str] = field(default_factory=dict)
-    left_out_status: Mapping[pd.Timestamp, str] = field(default_factory=dict)
     model: str = "pchip"
     references = ("fritsch1984", "lee2004")
     _outside = "total variance linear in k beyond the quoted strikes, slope at most 2, without a kink"
     _least: ClassVar[str] = "three"
-
-    def _butterfly(self, one: PchipSlice) -> NumericButterfly:
-        return numeric_butterfly(one)
-
-    def _calendar(self, near: PchipSlice, far: PchipSlice) -> CalendarReport:
-        return numeric_calendar(near, far)
 
     @property
     def fingerprint(self) -> str:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from pmkit.core.errors import ParameterError
 from pmkit.core.provenance import fingerprint
 from pmkit.core.types import FloatArray
-from pmkit.surface.arbitrage.calendar import CalendarReport
 from pmkit.surface.arbitrage.numeric_arbitrage import (
-    NumericButterfly,
     WholeLine,
-    numeric_butterfly,
-    numeric_calendar,
 )
 from pmkit.surface.arguments import as_number, require
 from pmkit.surface.fitted import FittedSlice, FittedSurface
@@ -193,19 +188,9 @@ class SabrSurface(FittedSurface[SabrSlice]):
     0.33
     """
 
-    slices: tuple[SabrSlice, ...]
-    curve: ForwardCurve
-    left_out: Mapping[pd.Timestamp, str] = field(default_factory=dict)
-    left_out_status: Mapping[pd.Timestamp, str] = field(default_factory=dict)
     model: str = "sabr"
     references = ("hagan2002",)
     _least: ClassVar[str] = "four"
-
-    def _butterfly(self, one: SabrSlice) -> NumericButterfly:
-        return numeric_butterfly(one)
-
-    def _calendar(self, near: SabrSlice, far: SabrSlice) -> CalendarReport:
-        return numeric_calendar(near, far)
 
     @property
     def fingerprint(self) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy.typing as npt
-import pandas as pd
 
 from pmkit.core.errors import ParameterError
 from pmkit.core.provenance import fingerprint
@@ -67,10 +66,6 @@ class SviSurface(FittedSurface[SviSlice]):
     0.336
     """
 
-    slices: tuple[SviSlice, ...]
-    curve: ForwardCurve
-    left_out: Mapping[pd.Timestamp, str] = field(default_factory=dict)
-    left_out_status: Mapping[pd.Timestamp, str] = field(default_factory=dict)
     model: str = "svi"
     references = ("demarco2009", "gatheral2014", "kaufman1975", "lee2004", "martini2022")
     _least: ClassVar[str] = "five"
