@@ -16,9 +16,11 @@ from scipy.stats import beta, binom, binomtest, chi2, norm
 
 from pmkit.backtest.series.checks import check_alpha
 from pmkit.backtest.series.hits import HitSeries
+from pmkit.backtest.series.outcome import outcome
 from pmkit.backtest.series.overlap import OffsetOutcomes, collect, doubling_e_value
 from pmkit.backtest.series.samples import Sample, read_samples
-from pmkit.backtest.series.test_result import BacktestTest, Decision
+from pmkit.backtest.series.simulated_null import exact_p
+from pmkit.backtest.series.test_result import BacktestTest
 from pmkit.backtest.var.berkowitz import berkowitz
 from pmkit.backtest.var.dynamic_logit import dynamic_logit
 from pmkit.backtest.var.dynamic_quantile import dynamic_quantile
@@ -62,6 +64,7 @@ __all__ = [
 
 Alternative = Literal["two-sided", "greater", "less"]
 
+_TWO_SIDED = "exact binomial, two-sided by probability ordering"
 _MIN_EXPECTED = 10.0  # expected hits below which the chi-square and normal limits are off by more than half
 
 
@@ -69,7 +72,7 @@ def _kupiec(sample: Sample, alpha: float) -> BacktestTest:
     n, x, p = sample.n, sample.x, sample.p
     statistic, critical = float(pof_statistic(n, x, p)), float(chi2.isf(alpha, 1))
     two_sided = min(1.0, float(binomtest(x, n, p).pvalue))
-    decision: Decision = "rejected" if statistic > critical else "not_rejected"
+    rejected = statistic > critical
     accepted = kupiec_non_rejection(n, p, alpha)
     size = 1.0 - float(binom.cdf(accepted.stop - 1, n, p) - binom.cdf(accepted.start - 1, n, p))
     notes = sample.notes
@@ -78,11 +81,12 @@ def _kupiec(sample: Sample, alpha: float) -> BacktestTest:
             f"SmallSampleWarning: {n * p:.3g} hits are expected, fewer than {_MIN_EXPECTED:g}: at nominal "
             f"{alpha:.3g} the asymptotic test rejects a correct model with probability {size:.4f}",
         )
-    if decision == "rejected" and x < n * p:
+    if rejected and x < n * p:
         notes += ("Note: rejected for too few hits: the test is two-sided and rejects conservative models",)
-    if (two_sided <= alpha) != (decision == "rejected"):
+    if (two_sided <= alpha) != rejected:
         notes += ("Note: the exact binomial test decides otherwise",)
-    return BacktestTest(
+    return outcome(
+        sample,
         name="Kupiec proportion of failures",
         h0=f"a hit has probability {p:.8g}",
         h1="another probability",
@@ -91,19 +95,11 @@ def _kupiec(sample: Sample, alpha: float) -> BacktestTest:
         distribution="chi2",
         df=1,
         p_asymptotic=float(chi2.sf(statistic, 1)),
-        p_exact=two_sided,
-        p_exact_kind="exact binomial, two-sided by probability ordering",
-        p_exact_se=0.0,
+        found=exact_p(two_sided, _TWO_SIDED),
         critical_value=critical,
         alpha=alpha,
-        decision=decision,
         decided_by="asymptotic",
-        n=n,
-        x=x,
-        p=p,
-        n_effective=n,
-        horizon=sample.horizon,
-        warnings=notes,
+        notes=notes,
         references=("kupiec1995",),
         details={
             "hit_rate": x / n,
@@ -232,30 +228,21 @@ def _binomial(sample: Sample, alternative: Alternative, alpha: float) -> Backtes
             "p-value, not the normal one",
         )
     half = alpha / 2.0
-    return BacktestTest(
+    return outcome(
+        sample,
         name="exact binomial",
         h0=f"a hit has probability {p:.8g}{bound[alternative]}",
         h1=words[alternative],
         sidedness=alternative,
         statistic=float(x),
         distribution=f"binomial({n}, {p:.8g})",
-        df=None,
         p_asymptotic=normal[alternative],
-        p_exact=exact[alternative],
-        p_exact_kind="exact binomial, two-sided by probability ordering"
-        if alternative == "two-sided"
-        else "exact binomial, one-sided",
-        p_exact_se=0.0,
+        found=exact_p(
+            exact[alternative], _TWO_SIDED if alternative == "two-sided" else "exact binomial, one-sided"
+        ),
         critical_value=critical,
         alpha=alpha,
-        decision="rejected" if exact[alternative] <= alpha else "not_rejected",
-        decided_by="exact",
-        n=n,
-        x=x,
-        p=p,
-        n_effective=n,
-        horizon=sample.horizon,
-        warnings=notes,
+        notes=notes,
         references=("clopper1934", "brown2001"),
         details={
             "hit_rate": x / n,

@@ -14,9 +14,10 @@ from scipy.stats import norm
 
 from pmkit.backtest.series.checks import check_alpha, check_count
 from pmkit.backtest.series.es_series import TailSeries, read_tail
+from pmkit.backtest.series.outcome import outcome
 from pmkit.backtest.series.overlap import OffsetOutcomes, collect
 from pmkit.backtest.series.samples import Sample
-from pmkit.backtest.series.test_result import BacktestTest, Decision
+from pmkit.backtest.series.test_result import BacktestTest
 from pmkit.core.errors import ParameterError, SchemaError
 from pmkit.core.types import FloatArray
 
@@ -128,7 +129,6 @@ def _compare(
     n = sample.n
     used = math.floor(4.0 * (n / 100.0) ** (2.0 / 9.0)) if lags is None else lags
     notes, statistic = sample.notes, math.nan
-    decision: Decision = "not_evaluable"
     mean = float(np.add.reduce(difference)) / n
     scale = float(np.max(np.abs(difference)))
     variance = long_run_variance(difference, used) if n > used else math.nan
@@ -136,35 +136,25 @@ def _compare(
         notes += ("Note: cannot be evaluated: the scores do not differ, or by too few days",)
     else:
         statistic = mean / math.sqrt(variance / n)
-        decision = "rejected" if statistic > norm.isf(alpha) else "not_rejected"
     if n < _FEW_DAYS:
         notes += (f"SmallSampleWarning: {n} days, fewer than {_FEW_DAYS}: the normal limit is off",)
     better = float(norm.cdf(statistic)) if not math.isnan(statistic) else math.nan
     zone: str | None = None
     if not math.isnan(statistic):
-        zone = "red" if decision == "rejected" else "green" if better <= alpha else "yellow"
-    return BacktestTest(
+        zone = "red" if statistic > norm.isf(alpha) else "green" if better <= alpha else "yellow"
+    return outcome(
+        sample,
         name=f"comparative backtest, {score}",
         h0="the model's mean score is no worse than that of the reference",
         h1="the model forecasts worse",
         sidedness="greater",
         statistic=statistic,
         distribution="normal",
-        df=None,
         p_asymptotic=float(norm.sf(statistic)) if not math.isnan(statistic) else math.nan,
-        p_exact=math.nan,
-        p_exact_kind="",
-        p_exact_se=math.nan,
         critical_value=float(norm.isf(alpha)),
         alpha=alpha,
-        decision=decision,
         decided_by="asymptotic",
-        n=n,
-        x=sample.x,
-        p=sample.p,
-        n_effective=n,
-        horizon=sample.horizon,
-        warnings=notes,
+        notes=notes,
         references=("diebold1995", "nolde2017", "fissler2016", "patton2019", "newey1987"),
         details={"mean_difference": mean, "lags": used, "zone": zone, "p_better": better},
     )

@@ -17,10 +17,11 @@ from pmkit.backtest.es.null_law import Null, TailLaw, check_law, lower_p, tail_b
 from pmkit.backtest.es.ranks import rank_mean, z3_drawn, z3_observed
 from pmkit.backtest.series.checks import as_float_array, check_alpha, check_count
 from pmkit.backtest.series.es_series import TailSeries, check_level, read_tail
+from pmkit.backtest.series.outcome import outcome
 from pmkit.backtest.series.overlap import OffsetOutcomes, collect, doubling_e_value
 from pmkit.backtest.series.samples import Sample
 from pmkit.backtest.series.simulated_null import NO_SIMULATION, SimulatedP, check_draws
-from pmkit.backtest.series.test_result import BacktestTest, Decision
+from pmkit.backtest.series.test_result import BacktestTest
 from pmkit.core.errors import ConventionError, ParameterError, SchemaError
 from pmkit.core.random import stream
 from pmkit.core.types import FloatArray
@@ -114,18 +115,16 @@ def _outcome(
     else:
         simulated = _drawn(kind, case, law, rng, p, draws)
     found, critical = NO_SIMULATION, math.nan
-    decision: Decision = "not_evaluable"
     if simulated.size and not math.isnan(statistic):
         words = law.words if case.losses is None else "the losses given"
         found = lower_p(rng, simulated, statistic, words + (", given a hit" if kind == "z1" else ""))
         critical = float(np.quantile(simulated, alpha))
-        decision = "rejected" if found.value <= alpha else "not_rejected"
     if n * p < _MIN_EXPECTED and case.losses is None:
         notes += (
             f"SmallSampleWarning: {n * p:.3g} hits are expected, fewer than {_MIN_EXPECTED:g}: the p-value "
             "hangs on the law of the tail that was assumed",
         )
-    return _result(kind, sample, statistic, critical, decision, found, alpha, notes, details | {"seed": seed})
+    return _result(kind, sample, statistic, critical, found, alpha, notes, details | {"seed": seed})
 
 
 def _result(
@@ -133,14 +132,14 @@ def _result(
     sample: Sample,
     statistic: float,
     critical: float,
-    decision: Decision,
     found: SimulatedP,
     alpha: float,
     notes: tuple[str, ...],
     details: dict[str, Any],
 ) -> BacktestTest:
     n, x, p, biased = sample.n, sample.x, sample.p, kind in ("relative", "absolute")
-    return BacktestTest(
+    return outcome(
+        sample,
         name=_NAMES[kind],
         h0="losses beyond VaR have the stated mean ES"
         + ("" if kind == "z1" else f" and probability {p:.8g}"),
@@ -148,21 +147,11 @@ def _result(
         sidedness="less",
         statistic=statistic,
         distribution="simulated",
-        df=None,
-        p_asymptotic=math.nan,
-        p_exact=found.value,
-        p_exact_kind=found.kind,
-        p_exact_se=found.error,
+        found=found,
         critical_value=critical,
         alpha=alpha,
-        decision=decision,
-        decided_by="exact",
-        n=n,
-        x=x,
-        p=p,
         n_effective=x if kind == "z1" else n,
-        horizon=sample.horizon,
-        warnings=notes,
+        notes=notes,
         references=("acerbi2019", "dufour2006") if biased else ("acerbi2014", "dufour2006"),
         details={"hit_rate": x / n}
         | details

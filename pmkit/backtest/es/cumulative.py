@@ -15,8 +15,10 @@ from scipy.stats import norm
 from pmkit.backtest.es.violation_law import violation_law
 from pmkit.backtest.series.checks import as_float_array, check_alpha, check_count
 from pmkit.backtest.series.es_series import PitSeries, check_level, read_pit
+from pmkit.backtest.series.outcome import outcome
 from pmkit.backtest.series.overlap import OffsetOutcomes, collect, doubling_e_value
 from pmkit.backtest.series.samples import Sample
+from pmkit.backtest.series.simulated_null import exact_p
 from pmkit.backtest.series.test_result import BacktestTest
 from pmkit.core.errors import ConventionError, ParameterError
 
@@ -66,7 +68,7 @@ def _summed(sample: Sample, mean: float, alternative: str, alpha: float, *, zone
     z = (total - law.mean) / law.sd
     greater, less = law.sf(total), law.cdf(total)
     both = min(1.0, 2.0 * min(greater, less))
-    exact = greater if alternative == "greater" else both
+    exact, sided = (greater, "one-sided") if alternative == "greater" else (both, "twice the smaller side")
     notes = sample.notes
     if n * p < _FEW:
         notes += (
@@ -84,31 +86,21 @@ def _summed(sample: Sample, mean: float, alternative: str, alpha: float, *, zone
             "normal_yellow_from": law.mean + float(norm.ppf(_YELLOW)) * law.sd,
             "normal_red_from": law.mean + float(norm.ppf(_RED)) * law.sd,
         }
-    return BacktestTest(
+    return outcome(
+        sample,
         name="Costanzino-Curran ES coverage" if zones else "Du-Escanciano unconditional",
         h0="cumulative violations have the mean of a right tail",
         h1="hits are more frequent or more severe" if alternative == "greater" else "another mean",
         sidedness=alternative,
         statistic=total if zones else mean,
         distribution="sum of uniform severities" if zones else "mean of uniform severities",
-        df=None,
         p_asymptotic=float(norm.sf(z)) if alternative == "greater" else 2.0 * float(norm.sf(abs(z))),
-        p_exact=exact,
-        p_exact_kind="exact law of the sum, "
-        + ("one-sided" if alternative == "greater" else "twice the smaller side"),
-        p_exact_se=0.0,
+        found=exact_p(exact, f"exact law of the sum, {sided}"),
         critical_value=law.quantile(1.0 - alpha) / (1.0 if zones else n)
         if alternative == "greater"
         else math.nan,
         alpha=alpha,
-        decision="rejected" if exact <= alpha else "not_rejected",
-        decided_by="exact",
-        n=n,
-        x=x,
-        p=p,
-        n_effective=n,
-        horizon=sample.horizon,
-        warnings=notes,
+        notes=notes,
         references=("costanzino2015", "costanzino2018") if zones else ("du2017",),
         details=details | {"e_value": doubling_e_value(n, x, p)},
     )

@@ -10,11 +10,11 @@ from scipy.stats import chi2
 
 from pmkit.backtest.series.checks import check_alpha, check_count
 from pmkit.backtest.series.es_series import PitSeries, read_pit
+from pmkit.backtest.series.outcome import outcome
 from pmkit.backtest.series.overlap import OffsetOutcomes, collect, doubling_e_value
 from pmkit.backtest.series.samples import Sample
-from pmkit.backtest.series.simulated_null import NO_SIMULATION, SimulatedP, check_draws
-from pmkit.backtest.series.test_result import BacktestTest, Decision
-from pmkit.backtest.series.transitions import monte_carlo
+from pmkit.backtest.series.simulated_null import NO_SIMULATION, SimulatedP, check_draws, ranked
+from pmkit.backtest.series.test_result import BacktestTest
 from pmkit.core.errors import ParameterError
 from pmkit.core.random import stream
 from pmkit.core.types import FloatArray
@@ -41,7 +41,6 @@ def _conditional(
 ) -> BacktestTest:
     n, x, p = sample.n, sample.x, sample.p
     notes, found, statistic = sample.notes, NO_SIMULATION, math.nan
-    decision: Decision = "not_evaluable"
     if x == 0 or n <= lags:
         need = "a hit" if x == 0 else f"more than {lags} observations"
         notes += (f"Note: cannot be evaluated: {need} is needed",)
@@ -49,16 +48,15 @@ def _conditional(
         statistic = float(_portmanteau(part.violations()[None, :], p, lags)[0])
         rng = stream(seed, "backtest", "du_escanciano_conditional")
         found = _independent_draws(rng, n, p, lags, draws, statistic)
-        decision = "rejected" if found.value <= alpha else "not_rejected"
-        limit = statistic > chi2.isf(alpha, lags)
-        if bool(limit) != (decision == "rejected"):
+        if bool(statistic > chi2.isf(alpha, lags)) != (found.value <= alpha):
             notes += ("Note: the chi-square limit decides otherwise",)
     if n * p < _FEW_EXPECTED:
         notes += (
             f"SmallSampleWarning: {n * p:.3g} hits are expected, fewer than {_FEW_EXPECTED:g}: the "
             "chi-square limit is off, read the simulated p-value",
         )
-    return BacktestTest(
+    return outcome(
+        sample,
         name="Du-Escanciano conditional",
         h0="cumulative violations do not depend on earlier ones",
         h1="violations are correlated",
@@ -67,19 +65,10 @@ def _conditional(
         distribution="chi2",
         df=lags,
         p_asymptotic=float(chi2.sf(statistic, lags)) if not math.isnan(statistic) else math.nan,
-        p_exact=found.value,
-        p_exact_kind=found.kind,
-        p_exact_se=found.error,
+        found=found,
         critical_value=float(chi2.isf(alpha, lags)),
         alpha=alpha,
-        decision=decision,
-        decided_by="exact",
-        n=n,
-        x=x,
-        p=p,
-        n_effective=n,
-        horizon=sample.horizon,
-        warnings=notes,
+        notes=notes,
         references=("du2017", "dufour2006"),
         details={
             "lags": lags,
@@ -102,8 +91,8 @@ def _independent_draws(
         if drawn.shape[0]:
             rows.append(_portmanteau(drawn, p, lags))
             left -= drawn.shape[0]
-    value, error, broken = monte_carlo(rng, np.concatenate(rows), observed)
-    return SimulatedP(value, error, broken, f"Monte Carlo given a hit, {draws} draws, ties count")
+    kind = f"Monte Carlo given a hit, {draws} draws, ties count"
+    return ranked(rng, np.concatenate(rows), observed, kind)
 
 
 @overload

@@ -12,11 +12,11 @@ from scipy.stats import chi2
 
 from pmkit.backtest.series.checks import as_float_array, check_alpha, check_count
 from pmkit.backtest.series.es_series import PitSeries, check_level, read_pit
+from pmkit.backtest.series.outcome import outcome
 from pmkit.backtest.series.overlap import OffsetOutcomes, collect, doubling_e_value
 from pmkit.backtest.series.samples import Sample
-from pmkit.backtest.series.simulated_null import SimulatedP, check_draws
+from pmkit.backtest.series.simulated_null import check_draws, ranked
 from pmkit.backtest.series.test_result import BacktestTest
-from pmkit.backtest.series.transitions import monte_carlo
 from pmkit.core.errors import ConventionError, ParameterError, SchemaError
 from pmkit.core.random import stream
 from pmkit.core.types import FloatArray, IntArray
@@ -179,10 +179,8 @@ def _test(
         return normal_ratio(table, theta) if kind == "lrt" else factor * _pearson(table, theta)
 
     statistic = float(statistics(counts[None, :])[0])
-    value, error, broken = monte_carlo(
-        rng, statistics(rng.multinomial(n, theta, size=draws).astype(np.int64)), statistic
-    )
-    found = SimulatedP(value, error, broken, f"Monte Carlo of the cells, {draws} draws, ties count")
+    simulated = statistics(rng.multinomial(n, theta, size=draws).astype(np.int64))
+    found = ranked(rng, simulated, statistic, f"Monte Carlo of the cells, {draws} draws, ties count")
     expected = n * p / cells
     if expected < _LEAST_EXPECTED:
         notes += (
@@ -192,7 +190,8 @@ def _test(
     limit = float(chi2.sf(statistic, df))
     if (limit <= alpha) != (found.value <= alpha):
         notes += ("Note: the chi-square limit decides otherwise",)
-    return BacktestTest(
+    return outcome(
+        sample,
         name=_NAMES[kind],
         h0=f"each of {cells} levels from {1.0 - p:.8g} is exceeded as often as it says",
         h1="a normal law with another mean or deviation" if kind == "lrt" else "other cell probabilities",
@@ -201,19 +200,10 @@ def _test(
         distribution="chi2" if kind != "nass" else f"chi2({df:.4g})",
         df=None if kind == "nass" else int(df),
         p_asymptotic=limit,
-        p_exact=found.value,
-        p_exact_kind=found.kind,
-        p_exact_se=found.error,
+        found=found,
         critical_value=float(chi2.isf(alpha, df)),
         alpha=alpha,
-        decision="rejected" if found.value <= alpha else "not_rejected",
-        decided_by="exact",
-        n=n,
-        x=x,
-        p=p,
-        n_effective=n,
-        horizon=sample.horizon,
-        warnings=notes,
+        notes=notes,
         references=("kratz2018", "dufour2006"),
         details={f"cell_{j}": int(count) for j, count in enumerate(counts)}
         | ({"nass_factor": factor, "nass_df": df} if kind == "nass" else {})

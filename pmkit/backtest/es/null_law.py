@@ -18,8 +18,7 @@ from scipy.special import ndtri, stdtrit
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from pmkit.backtest.series.simulated_null import SimulatedP, draw_counts, draw_days
-from pmkit.backtest.series.transitions import monte_carlo
+from pmkit.backtest.series.simulated_null import SimulatedP, blocks, draw_counts, draw_days, ranked
 from pmkit.core.errors import ParameterError
 from pmkit.core.types import FloatArray, IntArray
 
@@ -143,9 +142,8 @@ def tail_blocks(
     """
     counts = draw_counts(rng, n, p, draws, lowest=lowest, highest=n)
     widest = int(counts.max())
-    block = max(1, _BLOCK // max(2 * widest, 1 if 3 * widest <= n else n))
-    for start in range(0, draws, block):
-        x = counts[start : start + block]
+    for rows in blocks(draws, _BLOCK, max(2 * widest, 1 if 3 * widest <= n else n)):
+        x = counts[rows]
         days = draw_days(rng, n, x)
         excess = np.where(days > 0, law.draw_excess(rng, p, days.shape), 0.0)
         yield days, x, excess
@@ -153,5 +151,4 @@ def tail_blocks(
 
 def lower_p(rng: np.random.Generator, simulated: FloatArray, observed: float, words: str) -> SimulatedP:
     """Return the Monte Carlo p-value of a statistic that is small where the null is doubtful."""
-    value, error, broken = monte_carlo(rng, -simulated, -observed)
-    return SimulatedP(value, error, broken, f"Monte Carlo of {words}, {simulated.size} draws, ties count")
+    return ranked(rng, -simulated, -observed, f"Monte Carlo of {words}, {simulated.size} draws, ties count")

@@ -15,7 +15,9 @@ import numpy as np
 from pmkit.backtest.es.wealth import THRESHOLDS, EProcess, running_wealth
 from pmkit.backtest.series.checks import check_alpha
 from pmkit.backtest.series.es_series import TailSeries, read_tail
+from pmkit.backtest.series.outcome import outcome
 from pmkit.backtest.series.overlap import OffsetOutcomes, collect
+from pmkit.backtest.series.simulated_null import exact_p
 from pmkit.backtest.series.test_result import BacktestTest
 from pmkit.core.errors import ConventionError, ParameterError, SchemaError
 from pmkit.core.types import FloatArray
@@ -320,28 +322,18 @@ def e_backtest(
             f"first_at_{threshold:g}": path.crossing(threshold) for threshold in THRESHOLDS
         }
         outcomes.append(
-            BacktestTest(
+            outcome(
+                sample,
                 name=path.name,
                 h0="VaR is right" + (" and ES is not too low" if measure == "es" else ""),
                 h1="VaR or ES is too low" if measure == "es" else "VaR is too low",
                 sidedness="greater",
                 statistic=path.largest,
                 distribution="bounded by Ville's inequality",
-                df=None,
-                p_asymptotic=math.nan,
-                p_exact=path.p_value,
-                p_exact_kind="Ville's inequality, valid on any day",
-                p_exact_se=0.0,
+                found=exact_p(path.p_value, "Ville's inequality, valid on any day"),
                 critical_value=1.0 / level_of_test,
                 alpha=level_of_test,
-                decision="rejected" if path.p_value <= level_of_test else "not_rejected",
-                decided_by="exact",
-                n=sample.n,
-                x=sample.x,
-                p=sample.p,
-                n_effective=sample.n,
-                horizon=sample.horizon,
-                warnings=sample.notes,
+                notes=sample.notes,
                 references=("wang2022", "vovk2021"),
                 details={"e_value": path.final, **firsts},
             )

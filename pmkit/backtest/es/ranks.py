@@ -10,6 +10,7 @@ from scipy.special import betainc
 
 from pmkit.backtest.es.null_law import TailLaw
 from pmkit.backtest.series.es_series import TailSeries
+from pmkit.backtest.series.simulated_null import statistics_in_blocks
 from pmkit.core.errors import ConventionError
 from pmkit.core.types import FloatArray
 
@@ -81,11 +82,11 @@ def z3_drawn(
     # Linear in the mean of the worst standard losses: two sums over the days are enough.
     norm = place + scale * mean
     constant, slope = float(np.mean(place / norm)), float(np.mean(scale / norm))
-    rows, block = [], max(1, 1_000_000 // m)
-    for start in range(0, draws, block):
-        size = min(block, draws - start)
-        partial = np.add.accumulate(rng.exponential(size=(size, m)), axis=1)
-        whole = partial[:, -1] + rng.gamma(n + 1 - m, size=size)
+
+    def statistic(rows: int) -> FloatArray:
+        partial = np.add.accumulate(rng.exponential(size=(rows, m)), axis=1)
+        whole = partial[:, -1] + rng.gamma(n + 1 - m, size=rows)
         worst = np.add.reduce(law.upper_quantile(partial / whole[:, None]), axis=1) / m
-        rows.append(1.0 - constant - slope * worst)
-    return np.concatenate(rows)
+        return np.asarray(1.0 - constant - slope * worst)
+
+    return statistics_in_blocks(draws, 1_000_000, m, statistic)

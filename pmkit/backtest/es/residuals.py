@@ -16,11 +16,16 @@ from scipy.stats import chi2, norm
 from pmkit.backtest.es.null_law import Null, TailLaw, check_law, tail_blocks
 from pmkit.backtest.series.checks import as_float_array, check_alpha
 from pmkit.backtest.series.es_series import TailSeries, read_tail
+from pmkit.backtest.series.outcome import outcome
 from pmkit.backtest.series.overlap import OffsetOutcomes, collect, doubling_e_value
 from pmkit.backtest.series.samples import Sample
-from pmkit.backtest.series.simulated_null import NO_SIMULATION, SimulatedP, check_draws
-from pmkit.backtest.series.test_result import BacktestTest, Decision
-from pmkit.backtest.series.transitions import monte_carlo
+from pmkit.backtest.series.simulated_null import (
+    NO_SIMULATION,
+    check_draws,
+    ranked,
+    statistics_in_blocks,
+)
+from pmkit.backtest.series.test_result import BacktestTest
 from pmkit.core.errors import ParameterError, SchemaError
 from pmkit.core.random import stream
 from pmkit.core.types import FloatArray, IntArray
@@ -69,49 +74,37 @@ def _mcneil_frey(
     hit, notes = part.hits.hits, sample.notes
     residuals = (part.loss - part.es)[hit] / scale[hit]
     found, statistic = NO_SIMULATION, math.nan
-    decision: Decision = "not_evaluable"
     if x < 2 or float(np.ptp(residuals)) <= 1e-14 * float(np.max(np.abs(residuals))):
         notes += ("Note: cannot be evaluated: two hits with different residuals are needed",)
     else:
         statistic = float(_t(residuals))
         rng = stream(seed, "backtest", "mcneil_frey")
-        centred, rows = residuals - float(np.mean(residuals)), []
-        block = max(1, 1_000_000 // x)
-        for start in range(0, draws, block):
-            chosen = rng.integers(0, x, size=(min(block, draws - start), x))
-            rows.append(_t(centred[chosen]))
-        value, error, broken = monte_carlo(rng, np.concatenate(rows), statistic)
-        found = SimulatedP(value, error, broken, f"bootstrap of centred residuals, {draws} draws")
-        decision = "rejected" if value <= alpha else "not_rejected"
-        if (statistic > norm.isf(alpha)) != (decision == "rejected"):
+        centred = residuals - float(np.mean(residuals))
+        simulated = statistics_in_blocks(
+            draws, 1_000_000, x, lambda rows: _t(centred[rng.integers(0, x, size=(rows, x))])
+        )
+        found = ranked(rng, simulated, statistic, f"bootstrap of centred residuals, {draws} draws")
+        if (statistic > norm.isf(alpha)) != (found.value <= alpha):
             notes += ("Note: the normal limit decides otherwise",)
     if x < _FEW_RESIDUALS:
         notes += (
             f"SmallSampleWarning: {x} residuals, fewer than {_FEW_RESIDUALS}: the bootstrap knows no "
             "tail beyond them",
         )
-    return BacktestTest(
+    return outcome(
+        sample,
         name="McNeil-Frey exceedance residuals",
         h0="losses beyond VaR have mean ES",
         h1="losses beyond VaR are larger",
         sidedness="greater",
         statistic=statistic,
         distribution="normal",
-        df=None,
         p_asymptotic=float(norm.sf(statistic)) if not math.isnan(statistic) else math.nan,
-        p_exact=found.value,
-        p_exact_kind=found.kind,
-        p_exact_se=found.error,
+        found=found,
         critical_value=float(norm.isf(alpha)),
         alpha=alpha,
-        decision=decision,
-        decided_by="exact",
-        n=n,
-        x=x,
-        p=p,
         n_effective=x,
-        horizon=sample.horizon,
-        warnings=notes,
+        notes=notes,
         references=("mcneil2000",),
         details={
             "mean_residual": float(np.mean(residuals)) if x else math.nan,
@@ -266,7 +259,6 @@ def _nolde_ziegel(
         return _general(padded[at], beyond, divisor[at])
 
     found, statistic = NO_SIMULATION, math.nan
-    decision: Decision = "not_evaluable"
     if x < 2 or (gap <= 0.0).any():
         need = "two hits are needed" if x < 2 else "ES must be above VaR on every day"
         notes += (f"Note: cannot be evaluated: {need}",)
@@ -278,17 +270,17 @@ def _nolde_ziegel(
         for days, count, excess in tail_blocks(rng, n, p, draws, law, lowest=2):
             at = np.where(days > 0, days - 1, n)
             rows.append(statistics(at, padded[at] * excess, count))
-        value, error, broken = monte_carlo(rng, np.concatenate(rows), statistic)
-        found = SimulatedP(value, error, broken, f"Monte Carlo of {law.words} given two hits, {draws} draws")
-        decision = "rejected" if value <= alpha else "not_rejected"
-        if (statistic > chi2.isf(alpha, df)) != (decision == "rejected"):
+        kind_of_p = f"Monte Carlo of {law.words} given two hits, {draws} draws"
+        found = ranked(rng, np.concatenate(rows), statistic, kind_of_p)
+        if (statistic > chi2.isf(alpha, df)) != (found.value <= alpha):
             notes += ("Note: the chi-square limit decides otherwise",)
     if n * p < _FEW_EXPECTED:
         notes += (
             f"SmallSampleWarning: {n * p:.3g} hits are expected, fewer than {_FEW_EXPECTED:g}: the "
             "chi-square limit is off, and the simulated p-value hangs on the law assumed",
         )
-    return BacktestTest(
+    return outcome(
+        sample,
         name=f"Nolde-Ziegel conditional calibration, {kind}",
         h0="identification functions of VaR and ES have mean 0",
         h1="VaR or ES is wrong" if kind == "simple" else "ES is wrong, given VaR",
@@ -297,19 +289,11 @@ def _nolde_ziegel(
         distribution="chi2",
         df=df,
         p_asymptotic=float(chi2.sf(statistic, df)) if not math.isnan(statistic) else math.nan,
-        p_exact=found.value,
-        p_exact_kind=found.kind,
-        p_exact_se=found.error,
+        found=found,
         critical_value=float(chi2.isf(alpha, df)),
         alpha=alpha,
-        decision=decision,
-        decided_by="exact",
-        n=n,
-        x=x,
-        p=p,
         n_effective=n if kind == "simple" else x,
-        horizon=sample.horizon,
-        warnings=notes,
+        notes=notes,
         references=("nolde2017", "dufour2006"),
         details={"p_ties_broken": found.broken, "seed": seed, "e_value": doubling_e_value(n, x, p)},
     )

@@ -17,11 +17,11 @@ from scipy.stats import ksone
 
 from pmkit.backtest.series.checks import check_alpha
 from pmkit.backtest.series.es_series import PitSeries, read_pit
+from pmkit.backtest.series.outcome import outcome
 from pmkit.backtest.series.overlap import OffsetOutcomes, collect
 from pmkit.backtest.series.samples import Sample
-from pmkit.backtest.series.simulated_null import check_draws
-from pmkit.backtest.series.test_result import BacktestTest, Decision
-from pmkit.backtest.series.transitions import monte_carlo
+from pmkit.backtest.series.simulated_null import check_draws, ranked, statistics_in_blocks
+from pmkit.backtest.series.test_result import BacktestTest
 from pmkit.core.errors import ParameterError, SchemaError
 from pmkit.core.random import stream
 from pmkit.core.types import FloatArray
@@ -72,42 +72,28 @@ def _test(
     name, measure, source = _DISTANCES[distance]
     statistic = float(measure(np.sort(part.pit)[None, :])[0])
     rng = stream(seed, "backtest", "uniformity", distance)
-    block = max(1, _BLOCK // n)
-    simulated = np.concatenate(
-        [
-            measure(np.sort(rng.random((min(block, draws - start), n)), axis=1))
-            for start in range(0, draws, block)
-        ]
+    simulated = statistics_in_blocks(
+        draws, _BLOCK, n, lambda rows: measure(np.sort(rng.random((rows, n)), axis=1))
     )
-    value, error, _ = monte_carlo(rng, simulated, statistic)
-    decision: Decision = "rejected" if value <= alpha else "not_rejected"
+    found = ranked(rng, simulated, statistic, f"Monte Carlo of uniform values, {draws} draws, ties count")
     extreme = int(np.count_nonzero((part.pit <= 0.0) | (part.pit >= 1.0)))
     if extreme:
         notes += (f"Note: {extreme} of {n} probabilities are 0 or 1: the model ruled out what came",)
     # The largest gap alone has a law for every n: twice the one-sided one bounds it and is sharp in the tail.
     limit = min(1.0, 2.0 * float(ksone.sf(statistic, n))) if distance == "ks" else math.nan
-    return BacktestTest(
+    return outcome(
+        sample,
         name=f"uniform law, {name}",
         h0="probabilities of the model are uniform",
         h1="another law",
         sidedness="greater",
         statistic=statistic,
         distribution="simulated",
-        df=None,
         p_asymptotic=limit,
-        p_exact=value,
-        p_exact_kind=f"Monte Carlo of uniform values, {draws} draws, ties count",
-        p_exact_se=error,
+        found=found,
         critical_value=float(np.quantile(simulated, 1.0 - alpha, method="higher")),
         alpha=alpha,
-        decision=decision,
-        decided_by="exact",
-        n=n,
-        x=sample.x,
-        p=sample.p,
-        n_effective=n,
-        horizon=sample.horizon,
-        warnings=notes,
+        notes=notes,
         references=(source, "diebold1998", "dufour2006"),
         details={"mean": float(np.add.reduce(part.pit)) / n, "extreme": extreme, "seed": seed},
     )

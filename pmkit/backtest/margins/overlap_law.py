@@ -21,7 +21,7 @@ from scipy.integrate import quad
 from scipy.stats import binom, chi2, norm
 
 from pmkit.backtest.series.checks import as_float_array, check_alpha, check_count, check_probability
-from pmkit.backtest.series.simulated_null import check_draws
+from pmkit.backtest.series.simulated_null import blocks, check_draws, statistics_in_blocks
 from pmkit.backtest.var.pof import pof_statistic
 from pmkit.backtest.var.traffic_light import ZoneLimits
 from pmkit.core.errors import ParameterError
@@ -307,20 +307,16 @@ def threshold(pool: FloatArray | None, p: float, span: int, seed: int) -> float:
     if pool is None:
         return float(norm.isf(p)) * math.sqrt(span)
     rng = stream(seed, "overlap-threshold")
-    block = max(1, _BLOCK // span)
-    parts = [
-        _draw(rng, (min(block, _THRESHOLD_DRAWS - start), span), pool).sum(axis=1)
-        for start in range(0, _THRESHOLD_DRAWS, block)
-    ]
-    return float(np.quantile(np.concatenate(parts), 1.0 - p))
+    drawn = statistics_in_blocks(
+        _THRESHOLD_DRAWS, _BLOCK, span, lambda rows: _draw(rng, (rows, span), pool).sum(axis=1)
+    )
+    return float(np.quantile(drawn, 1.0 - p))
 
 
 def histories(
     rng: np.random.Generator, draws: int, n: int, span: int, pool: FloatArray | None, bound: float
 ) -> Iterator[tuple[slice, BoolArray]]:
     """Yield blocks of hits against ``bound``: the rows they fill, and hits of shape (rows, n)."""
-    block = max(1, _BLOCK // (n + span))
-    for start in range(0, draws, block):
-        rows = slice(start, min(start + block, draws))
-        losses = _draw(rng, (rows.stop - start, n + span - 1), pool)
+    for rows in blocks(draws, _BLOCK, n + span):
+        losses = _draw(rng, (rows.stop - rows.start, n + span - 1), pool)
         yield rows, _sums(losses, span) > bound

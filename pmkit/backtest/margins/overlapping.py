@@ -18,9 +18,10 @@ from pmkit.backtest.margins.overlap_law import (
 )
 from pmkit.backtest.series.checks import check_alpha, check_count
 from pmkit.backtest.series.hits import HitSeries
-from pmkit.backtest.series.simulated_null import check_draws
-from pmkit.backtest.series.test_result import BacktestTest, Decision
-from pmkit.backtest.series.transitions import monte_carlo
+from pmkit.backtest.series.outcome import outcome
+from pmkit.backtest.series.samples import Sample
+from pmkit.backtest.series.simulated_null import NO_SIMULATION, check_draws, ranked
+from pmkit.backtest.series.test_result import BacktestTest
 from pmkit.backtest.var.pof import pof_statistic
 from pmkit.core.errors import ConventionError, ParameterError
 from pmkit.core.random import stream
@@ -43,6 +44,10 @@ def _overlapping(hits: Any) -> HitSeries:
             "sample the losses on such a step",
         )
     return hits
+
+
+def _sample(series: HitSeries) -> Sample:
+    return Sample(n=series.n, x=series.x, p=series.p, horizon=series.horizon)
 
 
 def overlapping_pof(
@@ -97,35 +102,26 @@ def overlapping_pof(
     law = overlap_counts(n=n, p=p, horizon=series.stride, days=days, draws=draws, seed=seed)
     statistic = float(pof_statistic(n, x, p))
     table = pof_statistic(n, np.arange(n + 1), p)
-    value, error, _ = monte_carlo(stream(seed, "overlap-ties"), table[law.counts], statistic)
+    how = f"Monte Carlo, {law.counts.size} histories of {law.law} days, ties count"
+    found = ranked(stream(seed, "overlap-ties"), table[law.counts], statistic, how)
     inflation = variance_inflation(n=n, p=p, horizon=series.stride)
     z = (x - n * p) / math.sqrt(n * p * (1.0 - p) * inflation)
     zones = law.zones
     zone = "green" if x <= zones.green else "yellow" if x <= zones.yellow else "red"
-    decision: Decision = "rejected" if value <= level else "not_rejected"
     ties = (f"Note: {series.ties} of {n} losses equal VaR and count as no hit",) if series.ties else ()
-    return BacktestTest(
+    return outcome(
+        _sample(series),
         name="proportion of failures under overlap",
         h0=f"a hit has probability {p:.8g}, days independent",
         h1="another probability",
         sidedness="two-sided",
         statistic=statistic,
         distribution="simulated",
-        df=None,
-        p_asymptotic=math.nan,
-        p_exact=value,
-        p_exact_kind=f"Monte Carlo, {law.counts.size} histories of {law.law} days, ties count",
-        p_exact_se=error,
+        found=found,
         critical_value=float(np.quantile(table[law.counts], 1.0 - level, method="higher")),
         alpha=level,
-        decision=decision,
-        decided_by="exact",
-        n=n,
-        x=x,
-        p=p,
         n_effective=math.ceil(n / series.stride),
-        horizon=series.horizon,
-        warnings=ties,
+        notes=ties,
         references=("kupiec1995", "dufour2006"),
         details={
             "variance_inflation": inflation,
@@ -210,9 +206,8 @@ def overlapping_independence(
     draws, seed = check_draws(draws, seed)
     n, span, p = series.n, series.stride, series.p
     pool = read_days(days)
-    statistic, value, error, critical, kind = math.nan, math.nan, math.nan, math.nan, ""
+    statistic, critical, found = math.nan, math.nan, NO_SIMULATION
     notes: tuple[str, ...] = ()
-    decision: Decision = "not_evaluable"
     if series.x < 2 or n < 2 * (span + used):
         notes = ("Note: cannot be evaluated: fewer than two hits, or fewer observations than twice the lags",)
     else:
@@ -222,32 +217,22 @@ def overlapping_independence(
         for _, block in histories(rng, draws, n, span, pool, threshold(pool, p, span, seed)):
             kept.append(_beyond(block[block.sum(axis=1) >= 2], span, used))
         simulated = np.concatenate(kept)
-        value, error, _ = monte_carlo(stream(seed, "overlap-ties"), simulated, statistic)
+        how = f"Monte Carlo, {simulated.size} histories with two hits or more, ties count"
+        found = ranked(stream(seed, "overlap-ties"), simulated, statistic, how)
         critical = float(np.quantile(simulated, 1.0 - level, method="higher"))
-        kind = f"Monte Carlo, {simulated.size} histories with two hits or more, ties count"
-        decision = "rejected" if value <= level else "not_rejected"
-    return BacktestTest(
+    return outcome(
+        _sample(series),
         name="independence beyond the horizon",
         h0="hits a horizon apart or more are independent",
         h1="they cluster or alternate",
         sidedness="two-sided",
         statistic=statistic,
         distribution="simulated",
-        df=None,
-        p_asymptotic=math.nan,
-        p_exact=value,
-        p_exact_kind=kind,
-        p_exact_se=error,
+        found=found,
         critical_value=critical,
         alpha=level,
-        decision=decision,
-        decided_by="exact",
-        n=n,
-        x=series.x,
-        p=p,
         n_effective=math.ceil(n / span),
-        horizon=series.horizon,
-        warnings=notes,
+        notes=notes,
         references=("box1970", "dufour2006"),
         details={"first_lag": span, "lags": used},
     )

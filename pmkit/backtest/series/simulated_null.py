@@ -9,7 +9,7 @@ have evaluated are excluded, as the observed series is evaluable: the p-value is
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,18 @@ from pmkit.backtest.series.transitions import monte_carlo
 from pmkit.core.errors import ParameterError
 from pmkit.core.types import FloatArray, IntArray
 
-__all__ = ["NO_SIMULATION", "SimulatedP", "check_draws", "draw_counts", "draw_days", "simulated_p"]
+__all__ = [
+    "NO_SIMULATION",
+    "SimulatedP",
+    "blocks",
+    "check_draws",
+    "draw_counts",
+    "draw_days",
+    "exact_p",
+    "ranked",
+    "simulated_p",
+    "statistics_in_blocks",
+]
 
 _BLOCK = 2_000_000  # numbers drawn at once
 _INFINITE = 1e300  # stands for an infinite statistic, so that two of them tie
@@ -39,6 +50,30 @@ class SimulatedP(NamedTuple):
 
 
 NO_SIMULATION = SimulatedP(math.nan, math.nan, math.nan, "")
+
+
+def exact_p(value: float, kind: str) -> SimulatedP:
+    """Return a p-value that needs no simulation, in the shape of one that does: its error is 0."""
+    return SimulatedP(value, 0.0, math.nan, kind)
+
+
+def ranked(rng: np.random.Generator, simulated: FloatArray, observed: float, kind: str) -> SimulatedP:
+    """Return the Monte Carlo p-value of a statistic that is large where the null is doubtful."""
+    return SimulatedP(*monte_carlo(rng, simulated, observed), kind)
+
+
+def blocks(draws: int, numbers: int, width: int) -> Iterator[slice]:
+    """Yield slices of the draws, each with as many as need ``numbers`` numbers, but one at least."""
+    block = max(1, numbers // width)
+    for start in range(0, draws, block):
+        yield slice(start, min(start + block, draws))
+
+
+def statistics_in_blocks(
+    draws: int, numbers: int, width: int, statistic: Callable[[int], FloatArray]
+) -> FloatArray:
+    """Return ``draws`` statistics; ``statistic`` is told how many draws to make, and returns theirs."""
+    return np.concatenate([statistic(rows.stop - rows.start) for rows in blocks(draws, numbers, width)])
 
 
 def check_draws(draws: Any, seed: Any) -> tuple[int, int]:
@@ -125,10 +160,8 @@ def simulated_p(
         What the draws are conditional on, for the name of the p-value.
     """
     simulated = np.empty(x.size)
-    block = max(1, _BLOCK // max(2 * int(x.max()), 1 if 3 * int(x.max()) <= n else n))
-    for start in range(0, x.size, block):
-        part = x[start : start + block]
-        simulated[start : start + block] = statistic(draw_days(rng, n, part), part)
+    for rows in blocks(x.size, _BLOCK, max(2 * int(x.max()), 1 if 3 * int(x.max()) <= n else n)):
+        simulated[rows] = statistic(draw_days(rng, n, x[rows]), x[rows])
     finite = np.where(np.isposinf(simulated), _INFINITE, simulated)
-    value, error, broken = monte_carlo(rng, finite, min(observed, _INFINITE))
-    return SimulatedP(value, error, broken, f"Monte Carlo given {given}, {x.size} draws, ties count")
+    kind = f"Monte Carlo given {given}, {x.size} draws, ties count"
+    return ranked(rng, finite, min(observed, _INFINITE), kind)

@@ -14,11 +14,11 @@ from scipy.stats import chi2
 
 from pmkit.backtest.series.checks import check_alpha
 from pmkit.backtest.series.es_series import PitSeries, read_pit
+from pmkit.backtest.series.outcome import outcome
 from pmkit.backtest.series.overlap import OffsetOutcomes, collect, doubling_e_value
 from pmkit.backtest.series.samples import Sample
-from pmkit.backtest.series.simulated_null import check_draws
-from pmkit.backtest.series.test_result import BacktestTest, Decision
-from pmkit.backtest.series.transitions import monte_carlo
+from pmkit.backtest.series.simulated_null import NO_SIMULATION, check_draws, ranked, statistics_in_blocks
+from pmkit.backtest.series.test_result import BacktestTest
 from pmkit.core.errors import ParameterError
 from pmkit.core.random import stream
 from pmkit.core.types import FloatArray
@@ -144,10 +144,8 @@ def _test(
         notes += (
             f"Note: {moved} of {n} probabilities of 0 or 1 are moved inside: the model ruled out what came",
         )
-    statistic = p_limit = value = error = math.nan
-    decision: Decision = "not_evaluable"
+    statistic, p_limit, found = math.nan, math.nan, NO_SIMULATION
     details: dict[str, float | int | str | None] = {"clipped": moved, "seed": seed}
-    how = ""
     if n < 3 or (kind == "full" and np.ptp(z) == 0.0):
         notes += ("Note: cannot be evaluated: fewer than three observations, or all equal",)
     else:
@@ -155,22 +153,17 @@ def _test(
         if kind == "full":
             details["rho"] = float(_full(z)[1][0])
         rng = stream(seed, "backtest", "berkowitz", kind)
-        block = max(1, _BLOCK // n)
-        simulated = np.concatenate(
-            [
-                _ratio(rng.standard_normal((min(block, draws - start), n)), kind, edge)
-                for start in range(0, draws, block)
-            ]
+        simulated = statistics_in_blocks(
+            draws, _BLOCK, n, lambda rows: _ratio(rng.standard_normal((rows, n)), kind, edge)
         )
-        value, error, _ = monte_carlo(rng, simulated, statistic)
-        how = f"Monte Carlo of the null, {draws} draws, ties count"
+        found = ranked(rng, simulated, statistic, f"Monte Carlo of the null, {draws} draws, ties count")
         p_limit = float(chi2.sf(statistic, df))
-        decision = "rejected" if value <= alpha else "not_rejected"
         if n < _LEAST or (kind == "tail" and n * part.p < 5.0):
             notes += ("SmallSampleWarning: too few observations for the limit law: read the simulated p",)
-        if (p_limit <= alpha) != (value <= alpha):
+        if (p_limit <= alpha) != (found.value <= alpha):
             notes += ("Note: the chi-square limit decides otherwise",)
-    return BacktestTest(
+    return outcome(
+        sample,
         name=f"Berkowitz, {kind}",
         h0="probabilities of the model are uniform and independent"
         if kind == "full"
@@ -183,19 +176,10 @@ def _test(
         distribution="chi2",
         df=df,
         p_asymptotic=p_limit,
-        p_exact=value,
-        p_exact_kind=how,
-        p_exact_se=error,
+        found=found,
         critical_value=float(chi2.isf(alpha, df)),
         alpha=alpha,
-        decision=decision,
-        decided_by="exact",
-        n=n,
-        x=sample.x,
-        p=sample.p,
-        n_effective=n,
-        horizon=sample.horizon,
-        warnings=notes,
+        notes=notes,
         references=("berkowitz2001", "dufour2006"),
         details=details | {"e_value": doubling_e_value(n, sample.x, sample.p)},
     )

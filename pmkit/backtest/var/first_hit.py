@@ -16,7 +16,7 @@ from pmkit.backtest.series.hits import HitSeries
 from pmkit.backtest.series.ordered import hit_days, read_ordered
 from pmkit.backtest.series.overlap import OffsetOutcomes, collect
 from pmkit.backtest.series.samples import Sample, read_samples
-from pmkit.backtest.series.simulated_null import NO_SIMULATION, SimulatedP
+from pmkit.backtest.series.simulated_null import NO_SIMULATION, exact_p
 from pmkit.backtest.series.test_result import BacktestTest
 from pmkit.backtest.var.limit_test import limit_test
 from pmkit.core.errors import ParameterError
@@ -96,7 +96,7 @@ def _first_hit(sample: Sample, day: int | None, alpha: float) -> BacktestTest:
     simulated = NO_SIMULATION
     if not math.isnan(statistic):
         kind = "exact geometric" if day is not None else "exact geometric, upper bound"
-        simulated = SimulatedP(_exact_p(statistic, p), 0.0, math.nan, kind)
+        simulated = exact_p(_exact_p(statistic, p), kind)
     return limit_test(
         sample,
         name="Kupiec time until first failure",

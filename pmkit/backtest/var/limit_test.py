@@ -7,9 +7,10 @@ from typing import Any
 
 from scipy.stats import chi2
 
+from pmkit.backtest.series.outcome import outcome
 from pmkit.backtest.series.samples import Sample
 from pmkit.backtest.series.simulated_null import SimulatedP
-from pmkit.backtest.series.test_result import BacktestTest, Decision
+from pmkit.backtest.series.test_result import BacktestTest
 
 __all__ = ["limit_test"]
 
@@ -44,14 +45,10 @@ def limit_test(
     """
     finite, notes = math.isfinite(statistic), sample.notes + notes
     critical = float(chi2.isf(alpha, df)) if df > 0 else math.nan
-    decision: Decision = "not_evaluable"
-    if finite:
-        decision = "rejected" if statistic > critical else "not_rejected"
-        if (simulated.value <= alpha) != (decision == "rejected"):
-            notes += ("Note: the exact or simulated p-value decides otherwise",)
-    elif math.isinf(statistic):
-        decision = "rejected" if simulated.value <= alpha else "not_rejected"
-    return BacktestTest(
+    if finite and (simulated.value <= alpha) != (statistic > critical):
+        notes += ("Note: the exact or simulated p-value decides otherwise",)
+    return outcome(
+        sample,
         name=name,
         h0=h0,
         h1=h1,
@@ -60,19 +57,12 @@ def limit_test(
         distribution="chi2",
         df=df,
         p_asymptotic=float(chi2.sf(statistic, df)) if finite else math.nan,
-        p_exact=simulated.value,
-        p_exact_kind=simulated.kind,
-        p_exact_se=simulated.error,
+        found=simulated,
         critical_value=critical,
         alpha=alpha,
-        decision=decision,
         decided_by="exact" if math.isinf(statistic) else "asymptotic",
-        n=sample.n,
-        x=sample.x,
-        p=sample.p,
         n_effective=n_effective,
-        horizon=sample.horizon,
-        warnings=notes,
+        notes=notes,
         references=references,
         details=details,
     )

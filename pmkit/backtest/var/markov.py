@@ -18,11 +18,12 @@ from scipy.stats import chi2
 
 from pmkit.backtest.series.checks import check_alpha
 from pmkit.backtest.series.hits import HitCounts, HitSeries
+from pmkit.backtest.series.outcome import outcome
 from pmkit.backtest.series.overlap import OffsetOutcomes, collect, doubling_e_value
 from pmkit.backtest.series.samples import Sample, read_samples
-from pmkit.backtest.series.simulated_null import check_draws
-from pmkit.backtest.series.test_result import BacktestTest, Decision
-from pmkit.backtest.series.transitions import draw_transitions, monte_carlo, transition_statistic
+from pmkit.backtest.series.simulated_null import NO_SIMULATION, SimulatedP, check_draws, ranked
+from pmkit.backtest.series.test_result import BacktestTest
+from pmkit.backtest.series.transitions import draw_transitions, transition_statistic
 from pmkit.backtest.var.pof import pof_statistic
 from pmkit.core.random import stream
 
@@ -46,20 +47,23 @@ def _rate(part: int, whole: int) -> float:
     return part / whole if whole else math.nan
 
 
-def _shared(
-    sample: Sample, counts: HitCounts, alpha: float
-) -> tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]:
-    """Return the fields, details and warnings that both tests have in common."""
-    settings = {
-        "alpha": alpha,
-        "n": sample.n,
-        "x": sample.x,
-        "p": sample.p,
-        "n_effective": sample.n - 1,
-        "horizon": sample.horizon,
-        "distribution": "chi2",
-    }
-    details = {
+def _outcome(
+    sample: Sample,
+    counts: HitCounts,
+    *,
+    name: str,
+    h0: str,
+    h1: str,
+    statistic: float,
+    df: int,
+    alpha: float,
+    found: SimulatedP,
+    references: tuple[str, ...],
+    further: dict[str, float | int | str | None],
+    notes: tuple[str, ...],
+) -> BacktestTest:
+    """Return the outcome of either test, the transitions first among its details."""
+    details: dict[str, float | int | str | None] = {
         "n00": counts.n00,
         "n01": counts.n01,
         "n10": counts.n10,
@@ -67,13 +71,31 @@ def _shared(
         "rate_after_no_hit": _rate(counts.n01, counts.n00 + counts.n01),
         "rate_after_hit": _rate(counts.n11, counts.n10 + counts.n11),
     }
-    notes = sample.notes
+    few: tuple[str, ...] = ()
     if sample.x**2 / sample.n < _MIN_EXPECTED_REPEATS:
-        notes += (
+        few = (
             f"SmallSampleWarning: fewer than {_MIN_EXPECTED_REPEATS:g} hits after a hit are expected under "
             "independence: trust the simulated p-value, and expect little power",
         )
-    return settings, details, notes
+    return outcome(
+        sample,
+        name=name,
+        h0=h0,
+        h1=h1,
+        sidedness="two-sided",
+        statistic=statistic,
+        distribution="chi2",
+        df=df,
+        p_asymptotic=float(chi2.sf(statistic, df)),
+        found=found,
+        critical_value=float(chi2.isf(alpha, df)),
+        alpha=alpha,
+        decided_by="asymptotic",
+        n_effective=sample.n - 1,
+        notes=sample.notes + few + notes,
+        references=references,
+        details=details | further,
+    )
 
 
 _NO_INDEPENDENCE = (
@@ -83,90 +105,70 @@ _NO_INDEPENDENCE = (
 
 
 def _independence(sample: Sample, counts: HitCounts, alpha: float, draws: int, seed: int) -> BacktestTest:
-    settings, details, notes = _shared(sample, counts, alpha)
-    critical = float(chi2.isf(alpha, 1))
-    statistic = p_asymptotic = p_exact = error = broken = math.nan
-    decision: Decision = "not_evaluable"
+    notes: tuple[str, ...] = (_NO_INDEPENDENCE,)
+    statistic, found = math.nan, NO_SIMULATION
     if _evaluable(counts):
-        statistic = float(transition_statistic(*counts[2:]))
-        p_asymptotic = float(chi2.sf(statistic, 1))
+        statistic, notes = float(transition_statistic(*counts[2:])), ()
         rng = stream(seed, "backtest", "christoffersen_independence")
-        drawn = draw_transitions(rng, sample.n, np.full(draws, sample.x))
-        p_exact, error, broken = monte_carlo(rng, transition_statistic(*drawn), statistic)
-        decision = "rejected" if statistic > critical else "not_rejected"
-    else:
-        notes += (_NO_INDEPENDENCE,)
-    return BacktestTest(
+        drawn = transition_statistic(*draw_transitions(rng, sample.n, np.full(draws, sample.x)))
+        found = ranked(rng, drawn, statistic, f"Monte Carlo given x, {draws} draws, ties count")
+    return _outcome(
+        sample,
+        counts,
         name="Christoffersen independence",
         h0="a hit is as probable after a hit as after none",
         h1="the probability of a hit depends on whether the last observation was one",
-        sidedness="two-sided",
         statistic=statistic,
         df=1,
-        p_asymptotic=p_asymptotic,
-        p_exact=p_exact,
-        p_exact_kind=f"Monte Carlo given x, {draws} draws, ties count" if math.isfinite(p_exact) else "",
-        p_exact_se=error,
-        critical_value=critical,
-        decision=decision,
-        decided_by="asymptotic",
-        warnings=notes,
+        alpha=alpha,
+        found=found,
+        notes=notes,
         references=("christoffersen1998", "dufour2006"),
-        details=details | {"p_ties_broken": broken, "seed": seed},
-        **settings,
+        further={"p_ties_broken": found.broken, "seed": seed},
     )
 
 
 def _conditional_coverage(
     sample: Sample, counts: HitCounts, alpha: float, draws: int, seed: int
 ) -> BacktestTest:
-    settings, details, notes = _shared(sample, counts, alpha)
-    critical = float(chi2.isf(alpha, 2))
     coverage = float(pof_statistic(sample.n, sample.x, sample.p))
     evaluable = _evaluable(counts)
     independence = float(transition_statistic(*counts[2:])) if evaluable else math.nan
     statistic = coverage + (independence if evaluable else 0.0)
-    decision: Decision = "rejected" if statistic > critical else "not_rejected"
-    p_asymptotic = p_exact = error = broken = math.nan
+    notes: tuple[str, ...] = ()
+    found = NO_SIMULATION
     if not evaluable:
-        notes += (_NO_INDEPENDENCE,)
-        if decision == "rejected":
+        notes = (_NO_INDEPENDENCE,)
+        if statistic > chi2.isf(alpha, 2):
             notes += ("Note: rejected on coverage alone, to which independence could only add",)
         else:  # coverage stands, but of the joint hypothesis one half was not looked at
-            statistic, decision = math.nan, "not_evaluable"
-    if decision != "not_evaluable":
-        p_asymptotic = float(chi2.sf(statistic, 2))
+            statistic = math.nan
+    if not math.isnan(statistic):
         rng = stream(seed, "backtest", "christoffersen")
         hits = rng.binomial(sample.n, sample.p, size=draws)
         simulated = pof_statistic(sample.n, hits, sample.p) + transition_statistic(
             *draw_transitions(rng, sample.n, hits)
         )
-        p_exact, error, broken = monte_carlo(rng, simulated, statistic)
-    return BacktestTest(
+        found = ranked(rng, simulated, statistic, f"Monte Carlo, {draws} draws, ties count")
+    return _outcome(
+        sample,
+        counts,
         name="Christoffersen conditional coverage",
         h0=f"hits are independent, each with probability {sample.p:.8g}",
         h1="another probability, or dependence on whether the last observation was a hit",
-        sidedness="two-sided",
         statistic=statistic,
         df=2,
-        p_asymptotic=p_asymptotic,
-        p_exact=p_exact,
-        p_exact_kind=f"Monte Carlo, {draws} draws, ties count" if math.isfinite(p_exact) else "",
-        p_exact_se=error,
-        critical_value=critical,
-        decision=decision,
-        decided_by="asymptotic",
-        warnings=notes,
+        alpha=alpha,
+        found=found,
+        notes=notes,
         references=("christoffersen1998", "kupiec1995", "dufour2006"),
-        details=details
-        | {
+        further={
             "lr_coverage": coverage,
             "lr_independence": independence,
-            "p_ties_broken": broken,
+            "p_ties_broken": found.broken,
             "seed": seed,
             "e_value": doubling_e_value(sample.n, sample.x, sample.p),
         },
-        **settings,
     )
 
 
