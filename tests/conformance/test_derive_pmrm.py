@@ -6,8 +6,9 @@ Source: test data of the Derive v2-core repository, commit 7736900d of 2026-01-2
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,477 +23,352 @@ STABLE = 1.00019088635
 #: half a unit of the last printed digit
 PRINTED = 6e-7
 
-# name, confidence of spot, expiries (seconds, moving and fixed forward, rate, lines), perpetuals, cash with
-# what the perpetual has not settled, basis contingency, IM, MM; spot 1500, perpetual 1505, else confidence 1
+#: qty, call or put, strike, implied vol
+Lines = Sequence[tuple[float, str, float, float]]
+
+LONG_CALL = [(1.0, "C", 1500.0, 1.0478844940849863)]
+SHORT_BOX = [
+    (-1.0, "C", 100000.0, 0.5543377511787965),
+    (1.0, "C", 110000.0, 0.5592157396329432),
+    (1.0, "P", 100000.0, 0.5543377511787965),
+    (-1.0, "P", 110000.0, 0.5592157396329432),
+]
+
+
+@dataclass(frozen=True)
+class First:
+    """A case of the first generation on ETH: index 1500, perpetual 1505.
+
+    An expiry is seconds away, the moving and the fixed part of its forward, its rate and its lines.
+    ``cash`` includes what the perpetual has not settled, ``basis`` is the basis contingency, ``im`` and
+    ``mm`` are net.
+    """
+
+    name: str
+    expiries: Sequence[tuple[int, float, float, float, Lines]]
+    _: KW_ONLY
+    im: float
+    mm: float
+    confidence: float = 1.0
+    perpetuals: float = 0.0
+    cash: float = 0.0
+    basis: float = 0.0
+
+
+@dataclass(frozen=True)
+class Second:
+    """A case of the second generation on one coin.
+
+    An expiry is seconds away, forward, rate and lines; a perpetual is quantity, price and confidence;
+    collateral is currency, amount, price and confidence; ``changed`` are parameters other than the published.
+    """
+
+    name: str
+    spot: float
+    expiries: Sequence[tuple[int, float, float, Lines]] = ()
+    _: KW_ONLY
+    im: float
+    mm: float
+    confidence: float = 1.0
+    stable: float = STABLE
+    cash: float = 0.0
+    perpetual: tuple[float, float, float] | None = None
+    collateral: tuple[str, float, float, float] | None = None
+    changed: Mapping[str, float] = field(default_factory=dict)
+
+
 V1_CASES = [
-    (
+    First(
         "Test1",
-        1.0,
-        ((500400, 1500.833279310994, 0.0, 0.03, ((-1.0, "C", 1500.0, 1.0478844940849863),)),),
-        0.0,
-        0.0,
-        -11.275911,
-        -368.48762,
-        -301.768535,
+        [(500400, 1500.833279310994, 0.0, 0.03, [(-1.0, "C", 1500.0, 1.0478844940849863)])],
+        basis=-11.275911,
+        im=-368.48762,
+        mm=-301.768535,
     ),
-    (
+    First(
         "Test2",
-        1.0,
-        ((500400, 1500.833279310994, 0.0, 0.03, ((1.0, "C", 1200.0, 1.1389393988282974),)),),
-        0.0,
-        0.0,
-        -17.381591,
-        14.004465,
-        81.329742,
+        [(500400, 1500.833279310994, 0.0, 0.03, [(1.0, "C", 1200.0, 1.1389393988282974)])],
+        basis=-17.381591,
+        im=14.004465,
+        mm=81.329742,
     ),
-    (
+    First(
         "Test3",
-        1.0,
-        (
+        [
             (
                 500400,
                 1500.833279310994,
                 0.0,
                 0.03,
-                (
-                    (1.0, "C", 500.0, 1.653152366370104),
-                    (-1.0, "C", 900.0, 1.3286574638971111),
-                ),
-            ),
-        ),
-        0.0,
-        0.0,
-        -0.027443,
-        332.344238,
-        347.943066,
+                [(1.0, "C", 500.0, 1.653152366370104), (-1.0, "C", 900.0, 1.3286574638971111)],
+            )
+        ],
+        basis=-0.027443,
+        im=332.344238,
+        mm=347.943066,
     ),
-    (
+    First(
         "Test4",
-        0.5,
-        ((500400, 1500.833279310994, 0.0, 0.03, ((1.0, "C", 1500.0, 1.0478844940849863),)),),
-        0.0,
-        0.0,
-        -8.477301,
-        -398.511886,
-        0.230453,
+        [(500400, 1500.833279310994, 0.0, 0.03, LONG_CALL)],
+        confidence=0.5,
+        basis=-8.477301,
+        im=-398.511886,
+        mm=0.230453,
     ),
-    (
+    First(
         "Test5",
-        0.1,
-        ((500400, 1500.833279310994, 0.0, 0.03, ((1.0, "C", 1500.0, 1.0478844940849863),)),),
-        0.0,
-        0.0,
-        -8.477301,
-        -698.511886,
-        0.230453,
+        [(500400, 1500.833279310994, 0.0, 0.03, LONG_CALL)],
+        confidence=0.1,
+        basis=-8.477301,
+        im=-698.511886,
+        mm=0.230453,
     ),
-    (
+    First(
         "Test6",
-        0.8,
-        ((500400, 1500.833279310994, 0.0, 0.03, ((1.0, "C", 1500.0, 1.0478844940849863),)),),
-        0.0,
-        0.0,
-        -8.477301,
-        -23.511886,
-        0.230453,
+        [(500400, 1500.833279310994, 0.0, 0.03, LONG_CALL)],
+        confidence=0.8,
+        basis=-8.477301,
+        im=-23.511886,
+        mm=0.230453,
     ),
-    (
+    First(
         "Test13",
-        1.0,
-        (
+        [
             (
                 500400,
                 1500.833279310994,
                 0.0,
                 0.03,
-                (
+                [
                     (1.0, "C", 1.0, 3.603538277664962),
                     (-1.0, "C", 1500.0, 1.0478844940849863),
                     (1.0, "P", 1500.0, 1.0478844940849863),
                     (1.0, "C", 2700.0, 1.364990899660473),
                     (-1.0, "P", 2700.0, 1.364990899660473),
-                ),
+                ],
             ),
             (
                 1191600,
                 1501.9850451871957,
                 0.0,
                 0.05,
-                (
+                [
                     (1.0, "P", 2950.0, 1.407606763626378),
                     (-1.0, "C", 1500.0, 1.0475548094157237),
                     (1.0, "P", 1500.0, 1.0475548094157237),
                     (1.0, "C", 2700.0, 1.3646127911859478),
                     (-1.0, "P", 2700.0, 1.3646127911859478),
-                ),
+                ],
             ),
-        ),
-        0.0,
-        0.0,
-        -37.338005,
-        500.576852,
-        511.778254,
+        ],
+        basis=-37.338005,
+        im=500.576852,
+        mm=511.778254,
     ),
-    (
+    First(
         "Test15",
-        1.0,
-        (
+        [
             (
                 500400,
                 1500.833279310994,
                 0.0,
                 0.03,
-                (
-                    (1.0, "C", 1500.0, 1.0478844940849863),
-                    (-1.0, "P", 1500.0, 1.0478844940849863),
-                ),
-            ),
-        ),
-        0.0,
-        0.0,
-        -18.772323,
-        -291.82921,
-        -224.291713,
+                [(1.0, "C", 1500.0, 1.0478844940849863), (-1.0, "P", 1500.0, 1.0478844940849863)],
+            )
+        ],
+        basis=-18.772323,
+        im=-291.82921,
+        mm=-224.291713,
     ),
-    ("Test16", 1.0, (), 1.0, 0.0, 0.0, -332.475, -255.75),
-    ("Test17", 1.0, (), 1.0, 1065.0, 0.0, 732.525, 809.25),
-    (
+    First("Test16", [], perpetuals=1.0, basis=0.0, im=-332.475, mm=-255.75),
+    First("Test17", [], perpetuals=1.0, cash=1065.0, basis=0.0, im=732.525, mm=809.25),
+    First(
         "Test18",
-        1.0,
-        ((900, 375.00037457210493, 3305.0 / 3.0, 0.01, ((-1.0, "C", 1500.0, 1.048124566815733),)),),
-        0.0,
-        0.0,
-        -0.383813,
-        -62.717997,
-        -48.246077,
+        [(900, 375.00037457210493, 1101.6666666666667, 0.01, [(-1.0, "C", 1500.0, 1.048124566815733)])],
+        basis=-0.383813,
+        im=-62.717997,
+        mm=-48.246077,
     ),
-    (
+    First(
         "Test20",
-        1.0,
-        (
+        [
             (
                 500400,
                 1500.833279310994,
                 0.0,
                 0.03,
-                (
+                [
                     (-1.0, "C", 1500.0, 1.0478844940849863),
                     (1.0, "P", 1500.0, 1.0478844940849863),
                     (1.0, "C", 2500.0, 1.32653865803086),
                     (-1.0, "P", 2500.0, 1.32653865803086),
-                ),
-            ),
-        ),
-        0.0,
-        0.0,
-        0.0,
-        -1000.0,
-        -1000.0,
+                ],
+            )
+        ],
+        basis=0.0,
+        im=-1000.0,
+        mm=-1000.0,
     ),
-    (
+    First(
         "Test21",
-        1.0,
-        (
+        [
             (
                 500400,
                 1500.833279310994,
                 0.0,
                 0.03,
-                (
+                [
                     (1.0, "C", 1500.0, 1.0478844940849863),
                     (-1.0, "P", 1500.0, 1.0478844940849863),
                     (-1.0, "C", 2500.0, 1.32653865803086),
                     (1.0, "P", 2500.0, 1.32653865803086),
-                ),
-            ),
-        ),
-        0.0,
-        0.0,
-        -0.0,
-        931.673091,
-        947.440839,
+                ],
+            )
+        ],
+        basis=-0.0,
+        im=931.673091,
+        mm=947.440839,
     ),
 ]
 
-# name, spot, its confidence, stable, cash as above, perpetual (size, price, confidence), collateral
-# (currency, amount, price, confidence), expiries (seconds, forward, rate, lines), changed parameters, IM, MM
 V2_CASES = [
-    ("collateral_cash_only", 2681.6029850999994, 1, STABLE, 1000.0, None, None, (), {}, 1000.0, 1000.0),
-    (
+    Second("collateral_cash_only", 2681.6029850999994, cash=1000.0, im=1000.0, mm=1000.0),
+    Second(
         "collateral_usdt_only",
         95663.50604855,
-        1,
-        STABLE,
-        0.0,
-        None,
-        ("USDT", 1000.0, 0.9998423118, 1.0),
-        (),
-        {},
-        949.668917,
-        979.658462,
+        collateral=("USDT", 1000.0, 0.9998423118, 1.0),
+        im=949.668917,
+        mm=979.658462,
     ),
-    (
-        "collateral_usdc_depeg_only_cash",
-        2681.6029850999994,
-        1,
-        0.52,
-        1000.0,
-        None,
-        None,
-        (),
-        {},
-        1000.0,
-        1000.0,
+    Second(
+        "collateral_usdc_depeg_only_cash", 2681.6029850999994, stable=0.52, cash=1000.0, im=1000.0, mm=1000.0
     ),
-    (
+    Second(
         "risk_cancelling_naked_short_call",
         95663.50604855,
-        1,
-        STABLE,
-        0.0,
-        None,
-        None,
-        ((794852, 95776.67392708939, 0.15, ((-1.0, "C", 100000.0, 0.453803924321583),)),),
-        {},
-        -14604.04812,
-        -11824.858704,
+        [(794852, 95776.67392708939, 0.15, [(-1.0, "C", 100000.0, 0.453803924321583)])],
+        im=-14604.04812,
+        mm=-11824.858704,
     ),
-    (
+    Second(
         "risk_cancelling_btc_covered_call",
         95663.50604855,
-        1,
-        STABLE,
-        0.0,
-        None,
-        ("BTC", 1.0, 95663.50605, 1.0),
-        ((794852, 95776.67392708939, 0.15, ((-2.0, "C", 100000.0, 0.453803924321583),)),),
-        {},
-        74395.669643,
-        78744.926029,
+        [(794852, 95776.67392708939, 0.15, [(-2.0, "C", 100000.0, 0.453803924321583)])],
+        collateral=("BTC", 1.0, 95663.50605, 1.0),
+        im=74395.669643,
+        mm=78744.926029,
     ),
-    (
+    Second(
         "structures_OTM_call_spread",
         2681.6029850999994,
-        1,
-        STABLE,
-        0.0,
-        None,
-        None,
-        (
+        [
             (
                 794852,
                 2682.9997436016715,
                 0.15,
-                (
-                    (-1.0, "C", 4000.0, 0.8795543651099665),
-                    (1.0, "C", 4200.0, 0.8833255402190362),
-                ),
-            ),
-        ),
-        {},
-        -35.758446,
-        -25.964048,
+                [(-1.0, "C", 4000.0, 0.8795543651099665), (1.0, "C", 4200.0, 0.8833255402190362)],
+            )
+        ],
+        im=-35.758446,
+        mm=-25.964048,
     ),
-    (
+    Second(
         "structures_basic_put",
         95663.50604855,
-        1,
-        STABLE,
-        0.0,
-        None,
-        None,
-        ((1399652, 95923.63240250274, 0.17, ((-1.0, "P", 100000.0, 0.4547630768795904),)),),
-        {},
-        -22163.82044,
-        -18851.840812,
+        [(1399652, 95923.63240250274, 0.17, [(-1.0, "P", 100000.0, 0.4547630768795904)])],
+        im=-22163.82044,
+        mm=-18851.840812,
     ),
-    (
+    Second(
         "structures_long_box",
         95663.50604855,
-        1,
-        STABLE,
-        0.0,
-        None,
-        None,
-        (
+        [
             (
                 18938852,
                 100374.61000117072,
                 0.1,
-                (
+                [
                     (1.0, "C", 100000.0, 0.5543377511787965),
                     (-1.0, "C", 110000.0, 0.5592157396329432),
                     (-1.0, "P", 100000.0, 0.5543377511787965),
                     (1.0, "P", 110000.0, 0.5592157396329432),
-                ),
-            ),
-        ),
-        {},
-        8029.631388,
-        8307.131141,
+                ],
+            )
+        ],
+        im=8029.631388,
+        mm=8307.131141,
     ),
-    (
+    Second(
         "structures_short_box",
         95663.50604855,
-        1,
-        STABLE,
-        0.0,
-        None,
-        None,
-        (
-            (
-                18938852,
-                100374.61000117072,
-                0.4,
-                (
-                    (-1.0, "C", 100000.0, 0.5543377511787965),
-                    (1.0, "C", 110000.0, 0.5592157396329432),
-                    (1.0, "P", 100000.0, 0.5543377511787965),
-                    (-1.0, "P", 110000.0, 0.5592157396329432),
-                ),
-            ),
-        ),
-        {},
-        -9676.886038,
-        -9314.420326,
+        [(18938852, 100374.61000117072, 0.4, SHORT_BOX)],
+        im=-9676.886038,
+        mm=-9314.420326,
     ),
-    (
+    Second(
         "structures_short_box_capped",
         95663.50604855,
-        1,
-        STABLE,
-        0.0,
-        None,
-        None,
-        (
-            (
-                18938852,
-                100374.61000117072,
-                0.1,
-                (
-                    (-1.0, "C", 100000.0, 0.5543377511787965),
-                    (1.0, "C", 110000.0, 0.5592157396329432),
-                    (1.0, "P", 100000.0, 0.5543377511787965),
-                    (-1.0, "P", 110000.0, 0.5592157396329432),
-                ),
-            ),
-        ),
-        {"short_rate_mult": 3.0, "short_rate_add": 5.0},
-        -10000.0,
-        -9883.42603,
+        [(18938852, 100374.61000117072, 0.1, SHORT_BOX)],
+        changed={"short_rate_mult": 3.0, "short_rate_add": 5.0},
+        im=-10000.0,
+        mm=-9883.42603,
     ),
-    (
+    Second(
         "structures_risk_reversal_dn",
         2681.0,
-        1,
-        STABLE,
-        0.0,
-        (-0.354, 2681.0, 1.0),
-        None,
-        (
+        [
             (
                 1399652,
                 2687.1439750528034,
                 0.17,
-                (
-                    (1.0, "C", 3100.0, 0.6826604391503175),
-                    (-1.0, "P", 2375.0, 0.689188821287917),
-                ),
-            ),
-        ),
-        {},
-        -151.786105,
-        -118.851266,
+                [(1.0, "C", 3100.0, 0.6826604391503175), (-1.0, "P", 2375.0, 0.689188821287917)],
+            )
+        ],
+        perpetual=(-0.354, 2681.0, 1.0),
+        im=-151.786105,
+        mm=-118.851266,
     ),
-    ("perps_basic_perp", 3000.0, 1, STABLE, 10.0, (1.0, 3100.0, 1.0), None, (), {}, -608.0, -481.4),
-    (
+    Second("perps_basic_perp", 3000.0, cash=10.0, perpetual=(1.0, 3100.0, 1.0), im=-608.0, mm=-481.4),
+    Second(
         "perps_basic_perp_low_confidence",
         3000.0,
-        0.2,
-        STABLE,
-        -610.0,
-        (1.0, 2500.0, 0.1),
-        None,
-        (),
-        {},
-        -3820.0,
-        -1015.0,
+        confidence=0.2,
+        cash=-610.0,
+        perpetual=(1.0, 2500.0, 0.1),
+        im=-3820.0,
+        mm=-1015.0,
     ),
-    (
+    Second(
         "perps_perp_hedging",
         100000.0,
-        0.2,
-        STABLE,
-        0.0,
-        (-1.0, 100000.0, 0.1),
-        ("LBTC", 1.0, 100000.0, 1.0),
-        (),
-        {},
-        -76506.393472,
-        95478.739319,
+        confidence=0.2,
+        perpetual=(-1.0, 100000.0, 0.1),
+        collateral=("LBTC", 1.0, 100000.0, 1.0),
+        im=-76506.393472,
+        mm=95478.739319,
     ),
-    (
+    Second(
         "discounting_cap_mark_up_discounting",
         95663.50604855,
-        1,
-        STABLE,
-        0.0,
-        None,
-        None,
-        (
-            (
-                18938852,
-                100374.61000117072,
-                0.2,
-                (
-                    (-1.0, "C", 100000.0, 0.5543377511787965),
-                    (1.0, "C", 110000.0, 0.5592157396329432),
-                    (1.0, "P", 100000.0, 0.5543377511787965),
-                    (-1.0, "P", 110000.0, 0.5592157396329432),
-                ),
-            ),
-        ),
-        {"short_rate_mult": 10.0, "short_rate_add": 1.2},
-        -10000.0,
-        -9773.646806,
+        [(18938852, 100374.61000117072, 0.2, SHORT_BOX)],
+        changed={"short_rate_mult": 10.0, "short_rate_add": 1.2},
+        im=-10000.0,
+        mm=-9773.646806,
     ),
-    (
+    Second(
         "discounting_negative_rate",
         95663.50604855,
-        1,
-        STABLE,
-        0.0,
-        None,
-        None,
-        (
-            (
-                18938852,
-                100374.61000117072,
-                -1.2,
-                (
-                    (-1.0, "C", 100000.0, 0.5543377511787965),
-                    (1.0, "C", 110000.0, 0.5592157396329432),
-                    (1.0, "P", 100000.0, 0.5543377511787965),
-                    (-1.0, "P", 110000.0, 0.5592157396329432),
-                ),
-            ),
-        ),
-        {},
-        -10000.0,
-        -10000.0,
+        [(18938852, 100374.61000117072, -1.2, SHORT_BOX)],
+        im=-10000.0,
+        mm=-10000.0,
     ),
-    (
+    Second(
         "settlement_near_expiry",
         2681.6029850999994,
-        1,
-        STABLE,
-        0.0,
-        None,
-        None,
-        ((1, 2682.9997436016715, 0.15, ((-1.0, "C", 2700.0, 0.6360190705815766),)),),
-        {"min_volatility_for_shock_up": 1.0},
-        -13.408015,
-        -8.044809,
+        [(1, 2682.9997436016715, 0.15, [(-1.0, "C", 2700.0, 0.6360190705815766)])],
+        changed={"min_volatility_for_shock_up": 1.0},
+        im=-13.408015,
+        mm=-8.044809,
     ),
 ]
 
@@ -532,41 +408,39 @@ VECTOR = [
 ]
 
 
-def v1_case(case: tuple[Any, ...]) -> ConformanceCase:
-    name, confidence, expiries, perpetuals, cash, _, im, mm = case
+def v1_case(case: First) -> ConformanceCase:
     draft = CaseDraft({"ETH": 1500.0}, 1.0)
-    draft.underlyings["ETH"] = UnderlyingFeed(confidence, 1.0)
-    for seconds, moving, fixed, rate, lines in expiries:
+    draft.underlyings["ETH"] = UnderlyingFeed(case.confidence, 1.0)
+    for seconds, moving, fixed, rate, lines in case.expiries:
         draft.add_expiry("ETH", seconds, moving + fixed, ExpiryFeed(rate, fixed=fixed))
         for qty, side, strike, iv in lines:
             draft.add_option("ETH", seconds, strike, side == "C", qty, iv)
-    if perpetuals:
-        draft.add_perpetual("ETH", perpetuals, 1505.0)
-    draft.balances["USDC"] = cash
+    if case.perpetuals:
+        draft.add_perpetual("ETH", case.perpetuals, 1505.0)
+    draft.balances["USDC"] = case.cash
     parameters = next(s for s in load_parameter_sets("derive-pmrm-v1") if s.variant == "reference")
-    return draft.case(name, "derive-pmrm-v1", parameters, 0.0, im=im, mm=mm)
+    return draft.case(case.name, "derive-pmrm-v1", parameters, 0.0, im=case.im, mm=case.mm)
 
 
-def v2_case(case: tuple[Any, ...]) -> ConformanceCase:
-    name, spot, confidence, stable, cash, perpetual, collateral, expiries, changed, im, mm = case
-    coin = "BTC" if spot > 10_000.0 else "ETH"
-    draft = CaseDraft({coin: spot}, stable)
-    draft.underlyings[coin] = UnderlyingFeed(confidence, perpetual[2] if perpetual else 1.0)
-    for seconds, forward, rate, lines in expiries:
+def v2_case(case: Second) -> ConformanceCase:
+    coin = "BTC" if case.spot > 10_000.0 else "ETH"
+    draft = CaseDraft({coin: case.spot}, case.stable)
+    draft.underlyings[coin] = UnderlyingFeed(case.confidence, case.perpetual[2] if case.perpetual else 1.0)
+    for seconds, forward, rate, lines in case.expiries:
         draft.add_expiry(coin, seconds, forward, ExpiryFeed(rate, vol_confidence=0.95))
         for qty, side, strike, iv in lines:
             draft.add_option(coin, seconds, strike, side == "C", qty, iv)
-    if perpetual:
-        draft.add_perpetual(coin, perpetual[0], perpetual[1])
-    draft.balances["USDC"] = cash
-    if collateral:
-        currency, amount, price, own = collateral
+    if case.perpetual:
+        draft.add_perpetual(coin, case.perpetual[0], case.perpetual[1])
+    draft.balances["USDC"] = case.cash
+    if case.collateral:
+        currency, amount, price, own = case.collateral
         draft.balances[currency] = amount
         draft.prices[currency] = CollateralFeed(price, own)
     parameters = next(s for s in load_parameter_sets("derive-pmrm-v2") if s.variant == "reference")
-    if changed:
-        parameters = parameters.with_values(coin, **changed)
-    return draft.case(name, "derive-pmrm-v2", parameters, 0.0, im=im, mm=mm)
+    if case.changed:
+        parameters = parameters.with_values(coin, **case.changed)
+    return draft.case(case.name, "derive-pmrm-v2", parameters, 0.0, im=case.im, mm=case.mm)
 
 
 def result_of(case: ConformanceCase) -> MarginResult:
@@ -575,19 +449,19 @@ def result_of(case: ConformanceCase) -> MarginResult:
     return result
 
 
-@pytest.mark.parametrize("row", V1_CASES, ids=[row[0] for row in V1_CASES])
-def test_first_generation(row: tuple[Any, ...]) -> None:
+@pytest.mark.parametrize("row", V1_CASES, ids=[row.name for row in V1_CASES])
+def test_first_generation(row: First) -> None:
     case = v1_case(row)
     for line in run_case(case):
         assert line.got == pytest.approx(line.expected, abs=PRINTED), line.item
     matrix = result_of(case).figures["matrix"]
-    assert matrix.loc[BASIS_ROW, "final"] == pytest.approx(row[5], abs=PRINTED)
+    assert matrix.loc[BASIS_ROW, "final"] == pytest.approx(row.basis, abs=PRINTED)
 
 
-@pytest.mark.parametrize("row", V2_CASES, ids=[row[0] for row in V2_CASES])
-def test_second_generation(row: tuple[Any, ...]) -> None:
+@pytest.mark.parametrize("row", V2_CASES, ids=[row.name for row in V2_CASES])
+def test_second_generation(row: Second) -> None:
     for line in run_case(v2_case(row)):
-        assert line.got == pytest.approx(line.expected, abs=1e-5 if "usdt" in row[0] else 2e-6), line.item
+        assert line.got == pytest.approx(line.expected, abs=1e-5 if "usdt" in row.name else 2e-6), line.item
 
 
 def test_the_naked_short_call_of_the_first_generation_step_by_step() -> None:
