@@ -38,11 +38,14 @@ class Leg:
         Most contracts bought and sold, 0 or more.
     min_size : float
         Smallest trade other than none, contracts.
+    ticket : float
+        USD that a trade costs whatever its size, 0 or more.
 
     Raises
     ------
     ParameterError
-        A negative or NaN number, ``cost_beyond`` below ``cost``, or a smallest trade with a side without end.
+        A negative or NaN number, ``cost_beyond`` below ``cost``, or a smallest trade or a ticket with a side
+        without end.
     """
 
     instrument: Instrument
@@ -52,12 +55,13 @@ class Leg:
     max_buy: float = math.inf
     max_sell: float = math.inf
     min_size: float = 0.0
+    ticket: float = 0.0
 
     def __post_init__(self) -> None:
         name = self.instrument.name
-        for word in ("cost", "depth", "max_buy", "max_sell", "min_size"):
+        for word in ("cost", "depth", "max_buy", "max_sell", "min_size", "ticket"):
             value = getattr(self, word)
-            if not value >= 0.0 or (word in ("cost", "min_size") and math.isinf(value)):
+            if not value >= 0.0 or (word in ("cost", "min_size", "ticket") and math.isinf(value)):
                 raise ParameterError(f"{word} of {name} is {value!r}", "a number, 0 or more", "correct it")
         if math.isnan(self.cost_beyond):
             object.__setattr__(self, "cost_beyond", self.cost)
@@ -67,17 +71,18 @@ class Leg:
                 f"the cost of {self.cost:g} USD or more: the book does not get cheaper with size",
                 "correct the costs",
             )
-        if self.min_size > 0.0 and math.isinf(max(self.max_buy, self.max_sell)):
+        if max(self.min_size, self.ticket) > 0.0 and math.isinf(max(self.max_buy, self.max_sell)):
             raise ParameterError(
-                f"{name} has a smallest trade and no largest one",
-                "finite max_buy and max_sell beside min_size",
+                f"{name} has a {'smallest trade' if self.min_size > 0.0 else 'ticket'} and no largest one",
+                "finite max_buy and max_sell beside min_size or ticket",
                 "limit the size of its trades",
             )
 
     def cost_of(self, trade: float) -> float:
         """Return the USD that a net trade of signed contracts costs."""
         size = abs(trade)
-        return self.cost * min(size, self.depth) + self.cost_beyond * max(size - self.depth, 0.0)
+        fixed = self.ticket if size > 0.0 else 0.0
+        return fixed + self.cost * min(size, self.depth) + self.cost_beyond * max(size - self.depth, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -124,8 +129,10 @@ class Legs(Result):
         return replace(self, legs=tuple(cut))
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row a leg: cost and cost beyond the depth (USD a contract), sizes in contracts."""
-        words = ("cost", "depth", "cost_beyond", "max_buy", "max_sell", "min_size")
+        """Return one row a leg: costs (USD a contract), sizes (contracts), tickets (USD) if there are any."""
+        words = ["cost", "depth", "cost_beyond", "max_buy", "max_sell", "min_size"]
+        # a column of zeros would only widen the table
+        words += ["ticket"] if any(leg.ticket > 0.0 for leg in self.legs) else []
         rows: dict[str, dict[str, Any]] = {
             leg.instrument.name: {word: getattr(leg, word) for word in words} | {"lot": leg.instrument.lot}
             for leg in self.legs

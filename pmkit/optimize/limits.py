@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from pmkit.optimize.terms.base import Term, Workspace, quietly
 
 __all__ = ["AtMost", "Band", "Constraint", "LongOnly", "NoTrade", "unit_exposures"]
 
-Greek = Literal["delta", "gamma", "vega", "gross_delta", "gross_vega"]
+Greek = Literal["delta", "gamma", "vega", "gross_delta", "gross_gamma", "gross_vega"]
 _UNITS = {"delta": "USD", "gamma": "USD", "vega": "USD per vol point"}
 
 
@@ -48,32 +48,36 @@ class Constraint(ABC):
 
 @dataclass(frozen=True)
 class Band(Constraint):
-    """A greek of the whole account between two bounds.
+    """A greek of the whole account, or of one underlying of it, between two bounds.
 
     Attributes
     ----------
-    greek : {"delta", "gamma", "vega", "gross_delta", "gross_vega"}
+    greek : {"delta", "gamma", "vega", "gross_delta", "gross_gamma", "gross_vega"}
         Net, or the sum of the sizes of the lines (``gross``), which takes an upper bound only. In USD as
         :func:`pmkit.margin.exposures`: delta for a relative spot move of 1, gamma its change for a further
         one, vega for one vol point.
     low, high : float
         Minus infinity and infinity for no bound.
+    underlying : str
+        Empty for the whole account.
 
     Raises
     ------
     ParameterError
-        An unknown greek, no bound, a NaN, a lower bound above the upper one, or one for a gross greek.
+        An unknown greek or underlying, no bound, a NaN, a lower bound above the upper one, or one for a gross
+        greek.
     """
 
     greek: Greek
     low: float = -math.inf
     high: float = math.inf
+    underlying: str = ""
 
     def __post_init__(self) -> None:
-        if self.greek not in ("delta", "gamma", "vega", "gross_delta", "gross_vega"):
+        if self.greek not in get_args(Greek):
             raise ParameterError(
                 f"greek is {self.greek!r}",
-                "delta, gamma, vega, gross_delta or gross_vega",
+                "delta, gamma, vega, gross_delta, gross_gamma or gross_vega",
                 "name one of them",
             )
         if not self.low <= self.high or (math.isinf(self.low) and math.isinf(self.high)):
@@ -94,7 +98,12 @@ class Band(Constraint):
         """The condition in words."""
         low = "" if math.isinf(self.low) else f"{format_number(self.low, 6)} ≤ "
         high = "" if math.isinf(self.high) else f" ≤ {format_number(self.high, 6)}"
-        return f"{low}{self.greek.replace('_', ' ')}{high} {self.unit}"
+        return f"{low}{self.label}{high} {self.unit}"
+
+    @property
+    def label(self) -> str:
+        """Name in tables and messages."""
+        return f"{self.underlying} {self.greek}".strip().replace("_", " ")
 
     @property
     def unit(self) -> str:
@@ -104,12 +113,20 @@ class Band(Constraint):
     def encode(self, work: Workspace) -> None:
         """Add one row, and for a gross greek the sizes of the lines."""
         unit = unit_exposures(work.instruments, work.snapshot, self.greek.removeprefix("gross_"))
-        label = self.greek.replace("_", " ")
+        if self.underlying:
+            own = np.array([i.underlying == self.underlying for i in work.instruments])
+            if not own.any():
+                raise ParameterError(
+                    f"band of {self.greek} of {self.underlying!r}",
+                    "an underlying of a contract that is held or tradable",
+                    "correct the name, or leave it out for the whole account",
+                )
+            unit = np.where(own, unit, 0.0)
         if not self.greek.startswith("gross"):
-            work.model.row(work.held.weighted(unit), self.low, self.high, label, self.unit)
+            work.model.row(work.held.weighted(unit), self.low, self.high, self.label, self.unit)
             return
         lines = [work.held.one(int(i), float(unit[i])) for i in np.flatnonzero(unit)]
-        work.model.row(work.model.size_of(lines, "line"), -math.inf, self.high, label, self.unit)
+        work.model.row(work.model.size_of(lines, "line"), -math.inf, self.high, self.label, self.unit)
 
 
 @dataclass(frozen=True)

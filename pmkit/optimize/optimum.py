@@ -61,7 +61,8 @@ class Optimum(Result):
     account : Account
         After the trades, at marks, costs not booked.
     kind : str
-        ``linear programme`` or ``mixed-integer programme``.
+        ``linear programme`` or ``quadratic programme``, with ``mixed-integer`` where there are binaries or
+        lots.
     rounds, rows : int
         Rounds in which scenario rows were added, and rows at the end.
     """

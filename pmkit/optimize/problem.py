@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,7 @@ from pmkit.optimize.limits import Constraint
 from pmkit.optimize.linear.model import Affine, Held, LinearModel
 from pmkit.optimize.optimum import Optimum
 from pmkit.optimize.terms.base import Outcome, Term, Workspace, quietly
+from pmkit.optimize.terms.simple import paid_for
 
 __all__ = ["Problem"]
 
@@ -37,7 +39,7 @@ class Problem:
     legs : Legs
         What may be traded, with costs and limits.
     objective : Term
-        ``Requirement``, ``Shortfall``, ``Cost``, ``ExpectedLoss`` or ``Weighted``.
+        ``Requirement``, ``Shortfall``, ``Variance``, ``Cost``, ``Premium``, ``ExpectedLoss`` or ``Weighted``.
     constraints : tuple of Constraint
         ``Band``, ``AtMost``, ``LongOnly`` or ``NoTrade``.
     whole_lots : bool
@@ -84,7 +86,7 @@ class Problem:
         if not isinstance(self.objective, Term):
             raise ParameterError(
                 f"objective {self.objective!r}",
-                "Requirement, Shortfall, Cost, ExpectedLoss or Weighted",
+                "Requirement, Shortfall, Variance, Cost, Premium, ExpectedLoss or Weighted",
                 "build it with one of them",
             )
         held = {i.name: i for i in self.account.instruments}
@@ -138,10 +140,17 @@ class Problem:
             at = place[leg.instrument.name]
             low[at] -= leg.max_sell
             high[at] += leg.max_buy
+            chosen: list[tuple[int, float]] = []
             for side, sign, most in (("buy", 1.0, leg.max_buy), ("sell", -1.0, leg.max_sell)):
-                for column, price in self._side(model, leg, side, most):
-                    entries.append((at, column, sign))
-                    cost.append((column, price))
+                columns = self._side(model, leg, side, most)
+                entries += [(at, column, sign) for column, _ in columns]
+                size = Affine.of([(column, 1.0) for column, _ in columns])
+                chosen += self._chosen(model, leg, side, most, size)
+                cost += columns
+            if chosen:
+                # one side at most: a purchase against a sale would be a trade below the smallest
+                model.row(Affine.of([(column, 1.0) for column, _ in chosen]), -np.inf, 1.0)
+                cost += chosen
         held = Held(
             start=start,
             at=np.array([e[0] for e in entries], dtype=np.int64),
@@ -163,11 +172,20 @@ class Problem:
         if self.whole_lots:
             lots = model.column(f"lots {side} {name}", 0.0, most / leg.instrument.lot, integer=True)
             model.row(Affine.total([size, Affine.of([(lots, -leg.instrument.lot)])]), 0.0, 0.0)
-        if leg.min_size > 0.0:
-            chosen = model.column(f"trade {side} {name}", 0.0, 1.0, integer=True)
-            model.row(Affine.total([size, Affine.of([(chosen, -leg.min_size)])]), 0.0, np.inf)
-            model.row(Affine.total([size, Affine.of([(chosen, -most)])]), -np.inf, 0.0)
         return columns
+
+    @staticmethod
+    def _chosen(
+        model: LinearModel, leg: Leg, side: str, most: float, size: Affine
+    ) -> list[tuple[int, float]]:
+        """Return the binary of a trade with its ticket, where there is a smallest size or a ticket."""
+        if leg.min_size == 0.0 and leg.ticket == 0.0:
+            return []
+        model.sharp = True
+        chosen = model.column(f"trade {side} {leg.instrument.name}", 0.0, 1.0, integer=True)
+        model.row(Affine.total([size, Affine.of([(chosen, -leg.min_size)])]), 0.0, np.inf)
+        model.row(Affine.total([size, Affine.of([(chosen, -most)])]), -np.inf, 0.0)
+        return [(chosen, leg.ticket)]
 
     def outcome(self, trades: FloatArray) -> Outcome:
         """Return the account after net trades, contracts by instrument, shape (instruments,)."""
@@ -185,15 +203,18 @@ class Problem:
             quantities=np.array([held.get(i.name, 0.0) for i in instruments]),
             snapshot=self.snapshot,
             cost=sum(leg.cost_of(sizes[leg.instrument.name]) for leg in self.legs.legs),
+            premium=math.fsum(d.qty * paid_for(d.instrument, self.snapshot) for d in deals),
         )
 
     def net_trades(self, work: Workspace, point: FloatArray) -> FloatArray:
-        """Return the net trade of every instrument at a point, in whole lots where they are asked for."""
+        """Return the net trade of every instrument at a point, in whole lots where they are due."""
         trades = work.held.quantities(point) - work.held.start
         lots = np.array([i.lot for i in work.instruments])
+        rounded = np.asarray(np.round(trades / lots) * lots + 0.0)
         if self.whole_lots:
-            return np.asarray(np.round(trades / lots) * lots + 0.0)
-        return np.where(np.abs(trades) < _DUST * lots, 0.0, trades)
+            return rounded
+        whole = np.isin(np.arange(lots.size), list(work.whole))
+        return np.where(whole, rounded, np.where(np.abs(trades) < _DUST * lots, 0.0, trades))
 
     def without(self, dropped: Sequence[int]) -> Problem:
         """Return the problem without the constraints of the given numbers."""

@@ -17,12 +17,15 @@ from pmkit.optimize.conflicts import explain_infeasible, explain_unbounded, is_f
 from pmkit.optimize.limits import AtMost
 from pmkit.optimize.linear.model import Affine
 from pmkit.optimize.linear.solver import Solution, solve_linear
+from pmkit.optimize.local_search import local_search
 from pmkit.optimize.optimum import Optimum
 from pmkit.optimize.problem import Problem
-from pmkit.optimize.shock_search import search_regions
-from pmkit.optimize.terms.base import Term, Workspace, quietly
+from pmkit.optimize.shock_search import Found, search_regions
+from pmkit.optimize.terms.base import Outcome, Term, Workspace, quietly
+from pmkit.optimize.terms.quadratic import SquareRows
 from pmkit.optimize.terms.requirement import Requirement
 from pmkit.optimize.terms.simple import Weighted
+from pmkit.optimize.tighten import missed_limits, tightened
 
 __all__ = ["solved"]
 
@@ -32,6 +35,27 @@ _GAP = 1e-6
 
 def solved(problem: Problem) -> Optimum:
     """Return the optimum of a problem; see :meth:`Problem.solve`."""
+    made = _as_given(problem)
+    if not made.solved or not missed_limits(problem, made):
+        return made
+    with quietly():
+        kept = tightened(problem, made, _as_given)
+    return made if kept is None else _kept(problem, made, kept)
+
+
+def _kept(problem: Problem, made: Optimum, kept: Optimum) -> Optimum:
+    """Return an optimum that keeps its limits, against the bound of the problem as it was given."""
+    gap = max(kept.value - kept.rounding - made.bound, 0.0) / max(abs(kept.value), abs(kept.before), 1e-12)
+    trades = np.array([kept.trades["trade"].get(i.name, 0.0) for i in problem.instruments])
+    status, words = _status(problem, trades, kept.value, kept.before, made.bound, gap)
+    return replace(
+        kept, status=status, words=words, bound=made.bound, gap=gap, terms=_terms(problem, trades),
+        provenance=made.provenance,
+    )  # fmt: skip
+
+
+def _as_given(problem: Problem) -> Optimum:
+    """Return the optimum of the programme, with a search for what its objective leaves out."""
     still = np.zeros(len(problem.instruments))
     start = problem.outcome(still)
     # the first evaluation gives the warnings and the refusals of the rule
@@ -47,12 +71,21 @@ def solved(problem: Problem) -> Optimum:
             if rest is not None and rest[2].value <= found.value + 1e-9 * abs(before) + 1e-12:
                 return _optimum(problem, *rest, before, found.bound, (work, found))
         outcome = problem.outcome(problem.net_trades(work, found.point))
-        better = None
         if problem.objective.left_out(outcome) > 0.0:
-            better = search_regions(problem, outcome.quantities)
-        if better is not None and better[3].value < problem.objective.value(outcome):
-            return _optimum(*better, before, found.bound)
+            better = _searched(problem, outcome)
+            if better is not None:
+                return _optimum(*better, before, found.bound)
         return _optimum(problem, work, objective, found, before, found.bound)
+
+
+def _searched(problem: Problem, outcome: Outcome) -> Found | None:
+    """Return a solution below an outcome, region by region where regions are known, else by steps."""
+    found = search_regions(problem, outcome.quantities)
+    if found is None:
+        return local_search(
+            problem, outcome.quantities - problem.outcome(0.0 * outcome.quantities).quantities
+        )
+    return found if found[3].value < problem.objective.value(outcome) else None
 
 
 def _standing_still(problem: Problem) -> tuple[Workspace, Affine, Solution] | None:
@@ -106,10 +139,11 @@ def _optimum(
         prices=_prices(problem, *(priced or (work, found))),
         relaxation=pd.DataFrame(columns=["missed", "unit"]),
         account=outcome.account,
-        kind="mixed-integer programme" if mixed else "linear programme",
+        kind=_kind(work),
         rounds=found.rounds,
         rows=found.n_rows,
         provenance=_provenance(problem),
+        references=_references(problem),
     )
     made.check()
     return made
@@ -131,8 +165,8 @@ def _unsolved(problem: Problem, work: Workspace, found: Solution, before: float)
         before=before, value=math.nan, programme=math.nan, bound=math.nan, gap=math.nan, left_out=0.0,
         rounding=0.0, trades=_trades(problem, empty), terms=_terms(problem, empty),
         prices=_prices(problem, work, None), relaxation=relaxation, account=problem.account,
-        kind="mixed-integer programme" if any(work.model.integer) else "linear programme",
-        rounds=found.rounds, rows=found.n_rows, provenance=_provenance(problem),
+        kind=_kind(work), rounds=found.rounds, rows=found.n_rows, provenance=_provenance(problem),
+        references=_references(problem),
     )  # fmt: skip
 
 
@@ -264,9 +298,25 @@ def _unit(term: Term, problem: Problem) -> str:
     return term.unit
 
 
+def _kind(work: Workspace) -> str:
+    """Return the kind of a programme in words."""
+    squares = any(isinstance(rows, SquareRows) for rows in work.lazy)
+    words = ["mixed-integer"] if any(work.model.integer) else []
+    return " ".join([*words, *(["quadratic"] if squares else [] if words else ["linear"]), "programme"])
+
+
+def _limited(problem: Problem) -> list[Term]:
+    """Return the objective and the terms that are limited."""
+    return [problem.objective, *(c.term for c in problem.constraints if isinstance(c, AtMost))]
+
+
+def _references(problem: Problem) -> tuple[str, ...]:
+    own = [key for term in _limited(problem) for key in term.cited()]
+    return tuple(dict.fromkeys([*Optimum.references, *own]))
+
+
 def _provenance(problem: Problem) -> Provenance:
-    terms = [problem.objective, *(c.term for c in problem.constraints if isinstance(c, AtMost))]
-    data = {key: value for term in terms for key, value in term.data().items()}
+    data = {key: value for term in _limited(problem) for key, value in term.data().items()}
     return Provenance(
         method="optimize.solve",
         data={

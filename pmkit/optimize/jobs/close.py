@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -21,7 +21,7 @@ from pmkit.optimize.limits import AtMost, Constraint
 from pmkit.optimize.optimum import Optimum
 from pmkit.optimize.problem import Problem
 from pmkit.optimize.terms.base import quietly
-from pmkit.optimize.terms.requirement import Requirement
+from pmkit.optimize.terms.requirement import Requirement, Which
 from pmkit.optimize.terms.simple import Cost
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def close_first(
     legs: Legs,
     *,
     target: float | None = None,
-    which: Literal["im", "mm"] = "im",
+    which: Which = "im",
     constraints: Sequence[Constraint] = (),
     whole_lots: bool = False,
 ) -> CloseOrder:
@@ -101,7 +101,7 @@ def close_first(
     target : float, optional
         Requirement to come down to; the plan then closes what reaches it at the least cost, in part where
         that is enough.
-    which : {"im", "mm"}
+    which : {"im", "mm", "im_equity"}
     constraints : sequence of Constraint
         Of the plan.
     whole_lots : bool

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -20,7 +20,7 @@ from pmkit.optimize.legs import Legs
 from pmkit.optimize.limits import AtMost, Constraint
 from pmkit.optimize.optimum import Optimum
 from pmkit.optimize.problem import Problem
-from pmkit.optimize.terms.requirement import Requirement
+from pmkit.optimize.terms.requirement import Requirement, Which
 from pmkit.optimize.terms.simple import Cost
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def hedge(
     legs: Legs,
     *,
     budgets: Sequence[float],
-    which: Literal["im", "mm"] = "im",
+    which: Which = "im",
     constraints: Sequence[Constraint] = (),
     whole_lots: bool = False,
 ) -> HedgePlan:
@@ -131,7 +131,7 @@ def hedge(
         What may be traded.
     budgets : sequence of float
         USD of cost, 0 or more, rising.
-    which : {"im", "mm"}
+    which : {"im", "mm", "im_equity"}
     constraints : sequence of Constraint
         Besides the budget.
     whole_lots : bool

@@ -167,9 +167,15 @@ def split_across_venues(
                 start=np.zeros(start.size), at=np.arange(start.size), column=columns, sign=start,
                 low=np.minimum(start, 0.0), high=np.maximum(start, 0.0),
             )  # fmt: skip
-            work = Workspace(model, instruments, held, bare, snapshot, Affine.of([]))
+            work = Workspace(model, instruments, held, bare, snapshot, Affine.of([]), paid=False)
             term = Requirement(rule)
             parts[venue] = term.encode(work).times(_usd(term, instruments, account, snapshot))
+            if work.whole:
+                raise ParameterError(
+                    f"{venue} takes whole contracts only under {rule.name}",
+                    "rules that take any share of a position",
+                    "split by hand, or leave the venue out",
+                )
             works[venue] = work
             if venue in capacity:
                 model.row(parts[venue], -math.inf, capacity[venue], f"capacity {venue}", "USD")

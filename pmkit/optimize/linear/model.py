@@ -145,7 +145,11 @@ def dense_block(matrix: FloatArray, columns: IntArray, low: FloatArray, high: Fl
 
 @dataclass
 class LinearModel:
-    """Columns with bounds, rows with bounds; ``minimise`` is set by the caller of the solver."""
+    """Columns with bounds, rows with bounds; ``minimise`` is set by the caller of the solver.
+
+    ``sharp`` asks for a second solution at whole binaries: where a binary carries a large factor, the
+    solver's tolerance of a fraction of it would show in the value.
+    """
 
     names: list[str] = field(default_factory=list)
     low: list[float] = field(default_factory=list)
@@ -155,6 +159,7 @@ class LinearModel:
     limits: list[Limit] = field(default_factory=list)
     single: dict[int, RowBlock] = field(default_factory=dict)
     n_rows: int = 0
+    sharp: bool = False
 
     def column(self, name: str, low: float = 0.0, high: float = np.inf, *, integer: bool = False) -> int:
         """Return the number of a new column."""

@@ -6,12 +6,12 @@ import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from pmkit.core.errors import OptionalDependencyError, PmkitError
-from pmkit.core.types import FloatArray, IntArray
+from pmkit.core.types import BoolArray, FloatArray, IntArray
 from pmkit.optimize.linear.model import Affine, LinearModel, RowBlock
 
 __all__ = ["LazyRows", "NewRows", "Solution", "optional_solver", "solve_linear"]
@@ -46,6 +46,15 @@ class LazyRows(Protocol):
 
     def violated(self, point: FloatArray, n_columns: int, n_rows: int) -> NewRows | None:
         """Return what the point violates, given the present size of the programme; None for nothing."""
+        ...
+
+
+@runtime_checkable
+class FiniteRows(LazyRows, Protocol):
+    """Rows that are many, yet can be written down."""
+
+    def rest(self, n_columns: int) -> NewRows | None:
+        """Return all that is missing, given the present columns; None for nothing."""
         ...
 
 
@@ -122,7 +131,32 @@ def solve_linear(
     """
     core = optional_solver()
     found = _first(core, model, objective, integer)
-    rounds, n_rows = 0, model.n_rows
+    n_rows = model.n_rows
+    if found.status in ("unbounded", "infeasible or unbounded"):
+        n_rows = _written_out(found, lazy, len(model.names), n_rows)
+    size = _settled(found, lazy, 0, n_rows)
+    if found.mixed and model.sharp and found.status == "optimal":
+        found.sharpen(np.array(model.integer))
+        # the sharper point may lie where rows were never asked for
+        size = _settled(found, lazy, *size)
+    return found.solution(objective, *size)
+
+
+def _written_out(found: _Run, lazy: Sequence[LazyRows], n_columns: int, n_rows: int) -> int:
+    """Add all rows that can be written down, as they may be what bounds it; return the rows so far."""
+    found.width, before = n_columns, n_rows
+    for rows in lazy:
+        added = rows.rest(found.width) if isinstance(rows, FiniteRows) else None
+        if added is not None:
+            n_rows += len(added.rows)
+            found.extend(added)
+    if n_rows > before:
+        found.run()
+    return n_rows
+
+
+def _settled(found: _Run, lazy: Sequence[LazyRows], rounds: int, n_rows: int) -> tuple[int, int]:
+    """Add violated rows until there are none, and return the rounds and rows so far."""
     while found.status == "optimal":
         point, grown = found.point, n_rows
         for rows in lazy:
@@ -140,7 +174,7 @@ def solve_linear(
                 "report this as a bug",
             )
         found.run()
-    return found.solution(objective, rounds, n_rows)
+    return rounds, n_rows
 
 
 class _Run:
@@ -149,6 +183,7 @@ class _Run:
     def __init__(self, core: ModuleType, highs: Any, mixed: bool) -> None:
         self.core, self.highs, self.mixed = core, highs, mixed
         self.status, self.point, self.width = "", np.zeros(0), 0
+        self.tree_bound: float | None = None
 
     def run(self) -> None:
         """Solve what is there now."""
@@ -163,6 +198,17 @@ class _Run:
             )
         self.point = np.array(self.highs.getSolution().col_value, dtype=np.float64)
         self.width = self.point.size
+
+    def sharpen(self, integer: BoolArray) -> None:
+        """Solve anew with the integers held at whole numbers, and keep that point where there is one."""
+        self.tree_bound = float(self.highs.getInfo().mip_dual_bound)
+        whole = np.flatnonzero(integer).astype(np.int32)
+        at = np.round(self.point[whole])
+        self.highs.changeColsBounds(whole.size, whole, at, at)
+        self.highs.changeColsIntegrality(whole.size, whole, np.zeros(whole.size, dtype=np.uint8))
+        self.highs.run()
+        if self.highs.getModelStatus().name == "kOptimal":
+            self.point = np.array(self.highs.getSolution().col_value, dtype=np.float64)
 
     def extend(self, new: NewRows) -> None:
         """Add columns with their entry in an old row, then rows."""
@@ -193,7 +239,9 @@ class _Run:
             )  # fmt: skip
         value = objective.value(self.point)
         if self.mixed:
-            bound = float(self.highs.getInfo().mip_dual_bound)
+            bound = self.tree_bound
+            if bound is None:
+                bound = float(self.highs.getInfo().mip_dual_bound)
             rows, columns = np.zeros(n_rows), np.zeros(self.point.size)
         else:
             bound = objective.constant + self._dual_value(rows, columns)

@@ -33,7 +33,7 @@ class _Book(Protocol):
     moving: BoolArray
     table: PmrmV2Parameters
     terms: tuple[CollateralTerms, ...]
-    confidences: FloatArray
+    confidences: Sequence[float] | FloatArray
 
     def peg_loss(self, table: PmrmV2Parameters) -> float: ...
 
@@ -89,7 +89,7 @@ def encode_derive(rule: DerivePmrmV2, work: Workspace) -> Encoded:
 
 def _refuse_doubt(book: _Book, underlying: str) -> None:
     seen = book.feeds.underlying(underlying)
-    trusts = [seen.spot_confidence, seen.perpetual_confidence, *book.confidences.tolist()]
+    trusts = [seen.spot_confidence, seen.perpetual_confidence, *map(float, book.confidences)]
     for e in book.expiries:
         trusts += [e.feed.forward_confidence, e.feed.rate_confidence, e.feed.vol_confidence]
     if min(trusts) < book.table.confidence_threshold:

@@ -46,7 +46,9 @@ class Outcome:
         Signed contracts after the trades.
     snapshot : MarketSnapshot
     cost : float
-        USD paid for the trades.
+        USD that the trades cost, spread and fees.
+    premium : float
+        USD paid at the marks for options and stock.
     """
 
     account: Account
@@ -54,6 +56,7 @@ class Outcome:
     quantities: FloatArray
     snapshot: MarketSnapshot
     cost: float
+    premium: float = 0.0
 
 
 @dataclass
@@ -73,6 +76,10 @@ class Workspace:
     cost : Affine
         USD paid for the trades.
     lazy : list of LazyRows
+    whole : set of int
+        Instruments that a rule takes in whole lots only.
+    paid : bool
+        Quantities change by trades at the marks, paid from the balances; False where positions are moved.
     """
 
     model: LinearModel
@@ -82,6 +89,8 @@ class Workspace:
     snapshot: MarketSnapshot
     cost: Affine
     lazy: list[LazyRows] = field(default_factory=list)
+    whole: set[int] = field(default_factory=set)
+    paid: bool = True
 
     @property
     def columns(self) -> dict[str, int]:
@@ -113,6 +122,10 @@ class Term(ABC):
     def data(self) -> dict[str, str]:
         """Return fingerprints of what the term brings along, by name."""
         return {}
+
+    def cited(self) -> tuple[str, ...]:
+        """Return the keys of the papers behind the term beyond those of every optimum."""
+        return ()
 
     def rounding(self, outcome: Outcome) -> float:
         """Return the largest amount by which the definition itself rounds the value."""

@@ -13,7 +13,7 @@ from pmkit.optimize.linear.solver import NewRows
 from pmkit.optimize.terms.base import Outcome, Term, Workspace
 from pmkit.risk import PnLCube, expected_shortfall
 
-__all__ = ["Shortfall", "TailRows", "add_shortfall"]
+__all__ = ["Shortfall", "TailRows", "add_shortfall", "pnl_of", "rows_of"]
 
 #: A scenario counts as violated where its loss exceeds the threshold by more than this share of the losses.
 _SHARE = 1e-11
@@ -66,6 +66,15 @@ class TailRows:
         if wanted.size > most:
             # the worst first: a point that is far off violates rows that never bind later
             wanted = np.sort(wanted[np.argsort(-losses[wanted], kind="stable")[:most]])
+        return self._added(wanted, n_columns)
+
+    def rest(self, n_columns: int) -> NewRows | None:
+        """Return rows and excess columns of all inactive scenarios; None where all are active."""
+        wanted = np.flatnonzero(~self.active)
+        return self._added(wanted, n_columns) if wanted.size else None
+
+    def _added(self, wanted: IntArray, n_columns: int) -> NewRows:
+        """Return rows and excess columns of scenarios, which are active from now on."""
         self.active[wanted] = True
         excess = np.arange(n_columns, n_columns + wanted.size)
         return NewRows(
@@ -218,17 +227,27 @@ class Shortfall(Term):
 
     def pnl(self, outcome: Outcome) -> FloatArray:
         """Return the P&L of the quantities in every scenario of the cube, USD."""
-        unit = self.cube.unit_usd[self.rows([i.name for i in outcome.instruments])]
-        return np.asarray(np.add.reduce(unit * outcome.quantities[:, None], axis=0))
+        return pnl_of(self.cube, outcome)
 
     def rows(self, names: list[str]) -> IntArray:
         """Return the rows of the cube behind names, or raise DataGapError."""
-        known = {instrument.name: row for row, instrument in enumerate(self.cube.instruments)}
-        missing = [name for name in names if name not in known]
-        if missing:
-            raise DataGapError(
-                f"{missing[0]} is not in the cube of {len(known)} instruments",
-                "every instrument that is held or tradable",
-                "revalue them together: pmkit.risk.revalue(problem.instruments, snapshot, scenarios)",
-            )
-        return np.array([known[name] for name in names], dtype=np.int64)
+        return rows_of(self.cube, names)
+
+
+def pnl_of(cube: PnLCube, outcome: Outcome) -> FloatArray:
+    """Return the P&L of the quantities of an outcome in every scenario, USD, shape (scenarios,)."""
+    unit = cube.unit_usd[rows_of(cube, [i.name for i in outcome.instruments])]
+    return np.asarray(np.add.reduce(unit * outcome.quantities[:, None], axis=0))
+
+
+def rows_of(cube: PnLCube, names: list[str]) -> IntArray:
+    """Return the rows of a cube behind names, or raise DataGapError."""
+    known = {instrument.name: row for row, instrument in enumerate(cube.instruments)}
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise DataGapError(
+            f"{missing[0]} is not in the cube of {len(known)} instruments",
+            "every instrument that is held or tradable",
+            "revalue them together: pmkit.risk.revalue(problem.instruments, snapshot, scenarios)",
+        )
+    return np.array([known[name] for name in names], dtype=np.int64)

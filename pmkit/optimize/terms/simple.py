@@ -11,10 +11,13 @@ import numpy as np
 from pmkit.core.errors import DataGapError, ParameterError
 from pmkit.core.result import format_number
 from pmkit.core.types import FloatArray
+from pmkit.instruments import Instrument, Option, Position, Spot
+from pmkit.margin.study.what_if import booked
+from pmkit.market import MarketSnapshot
 from pmkit.optimize.linear.model import Affine
 from pmkit.optimize.terms.base import Outcome, Term, Workspace
 
-__all__ = ["Cost", "ExpectedLoss", "Weighted"]
+__all__ = ["Cost", "ExpectedLoss", "Premium", "Weighted", "Worst", "paid_for"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,36 @@ class Cost(Term):
     def value(self, outcome: Outcome) -> float:
         """Return the cost of the net trades, USD."""
         return outcome.cost
+
+
+def paid_for(instrument: Instrument, snapshot: MarketSnapshot) -> float:
+    """Return what one contract of an option or stock is paid at its mark, USD; 0 for the others."""
+    if not isinstance(instrument, (Option, Spot)):
+        return 0.0
+    unit = snapshot.spot(instrument.underlying) if instrument.is_inverse else 1.0
+    return -booked(Position(instrument=instrument, qty=1.0), snapshot.mark(instrument).price) * unit
+
+
+@dataclass(frozen=True)
+class Premium(Term):
+    """Cash paid for the trades at the marks, USD, negative where cash comes in: the capital that they bind.
+
+    Options and stock are paid for; futures and perpetuals change hands for nothing.
+    """
+
+    @property
+    def label(self) -> str:
+        """Name in tables and messages."""
+        return "premium"
+
+    def encode(self, work: Workspace) -> Affine:
+        """Return the premium, linear in the trades."""
+        paid = work.held.weighted(np.array([paid_for(i, work.snapshot) for i in work.instruments]))
+        return Affine(0.0, paid.columns, paid.coefficients)
+
+    def value(self, outcome: Outcome) -> float:
+        """Return what the trades took from the balances, USD."""
+        return outcome.premium
 
 
 @dataclass(frozen=True)
@@ -122,6 +155,10 @@ class Weighted(Term):
         """Return the fingerprints of the parts."""
         return {key: value for _, part in self.parts for key, value in part.data().items()}
 
+    def cited(self) -> tuple[str, ...]:
+        """Return the keys of the parts."""
+        return tuple(dict.fromkeys(key for _, part in self.parts for key in part.cited()))
+
     def rounding(self, outcome: Outcome) -> float:
         """Return the weighted sum of what the parts round."""
         return math.fsum(weight * part.rounding(outcome) for weight, part in self.parts)
@@ -129,3 +166,67 @@ class Weighted(Term):
     def left_out(self, outcome: Outcome) -> float:
         """Return the weighted sum of what the expressions do not carry."""
         return math.fsum(weight * part.left_out(outcome) for weight, part in self.parts)
+
+
+@dataclass(frozen=True)
+class Worst(Term):
+    """The largest of several terms of one unit: what a trade must withstand under any of them.
+
+    Attributes
+    ----------
+    parts : sequence of Term
+
+    Raises
+    ------
+    ParameterError
+        No part, or parts of different units.
+    """
+
+    parts: Sequence[Term]
+
+    def __post_init__(self) -> None:
+        units = {part.unit for part in self.parts}
+        if len(units) != 1:
+            raise ParameterError(
+                f"{len(self.parts)} parts in units {sorted(units)}",
+                "one part or more, all of one unit",
+                "weigh the parts with Weighted first",
+            )
+
+    @property
+    def label(self) -> str:
+        """Name in tables and messages."""
+        return f"worst of {', '.join(part.label for part in self.parts)}"
+
+    @property
+    def unit(self) -> str:
+        """Unit of the parts."""
+        return self.parts[0].unit
+
+    def encode(self, work: Workspace) -> Affine:
+        """Return a column above the expressions of all parts."""
+        worst = work.model.column("worst", -np.inf)
+        work.model.above(worst, [part.encode(work) for part in self.parts])
+        return Affine.of([(worst, 1.0)])
+
+    def value(self, outcome: Outcome) -> float:
+        """Return the largest value."""
+        return max(part.value(outcome) for part in self.parts)
+
+    def data(self) -> dict[str, str]:
+        """Return the fingerprints of the parts, numbered."""
+        named = enumerate(self.parts, start=1)
+        return {f"{key} ({k})": value for k, part in named for key, value in part.data().items()}
+
+    def cited(self) -> tuple[str, ...]:
+        """Return the keys of the parts."""
+        return tuple(dict.fromkeys(key for part in self.parts for key in part.cited()))
+
+    def rounding(self, outcome: Outcome) -> float:
+        """Return the most that a part rounds."""
+        return max(part.rounding(outcome) for part in self.parts)
+
+    def left_out(self, outcome: Outcome) -> float:
+        """Return the value less the largest of what the expressions carry."""
+        carried = max(part.value(outcome) - part.left_out(outcome) for part in self.parts)
+        return self.value(outcome) - carried

@@ -20,7 +20,7 @@ from pmkit.risk import expected_shortfall
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["WalkedHedge", "walk_hedge"]
+__all__ = ["WalkedHedge", "least_shortfall", "walk_hedge"]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -146,7 +146,7 @@ def walk_hedge(
     dates = range(window, len(pnl), every)
     hedges, promised, after = [], [], np.empty(len(pnl) - window)
     for date in dates:
-        value, quantities = _decision(unit[date - window : date], start, at, limit, level)
+        value, quantities = least_shortfall(unit[date - window : date], start, at, limit, level)
         hedges.append(quantities)
         promised.append(value)
         total = start.copy()
@@ -194,7 +194,7 @@ def _checked(
     return unit
 
 
-def _decision(
+def least_shortfall(
     past: FloatArray, start: FloatArray, at: IntArray, limit: FloatArray, level: float
 ) -> tuple[float, FloatArray]:
     """Return the least shortfall on past days and the hedge behind it."""

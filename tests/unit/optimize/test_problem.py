@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import pmkit as pm
-from pmkit.core.errors import ConventionError, DataGapError, ParameterError, PmkitError, RuleVersionError
+from pmkit.core.errors import ConventionError, DataGapError, ParameterError, PmkitError
 from pmkit.margin.rule import AnyRule
 from pmkit.market import MarketSnapshot, Quotes
 from pmkit.optimize import (
@@ -264,8 +264,8 @@ def test_problem_and_optimum_speak(make: Make) -> None:
 def test_rules_that_cannot_be_optimised(make: Make) -> None:
     with pytest.raises(ParameterError, match=r"deribit-standard cannot be optimised.*one of deribit-pm"):
         Requirement(pm.margin.rule("deribit-standard", stale="warn"))
-    with pytest.raises(RuleVersionError, match="variant 'xpm' of deribit-pm"):
-        pm.margin.rule("deribit-pm", variant="xpm", stale="warn")
+    with pytest.raises(ParameterError, match="variant 'xpm' of deribit-pm cannot be optimised"):
+        Requirement(pm.margin.rule("deribit-pm", variant="xpm", stale="warn"))
     with pytest.raises(ParameterError, match="which is 'both'"):
         Requirement(make().objective.rule, "both")  # type: ignore[attr-defined, arg-type]
 
