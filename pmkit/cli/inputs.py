@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from pmkit.core.errors import ConventionError, LookAheadError, ParameterError, StaleAccountWarning
+from pmkit.core.errors import (
+    ConventionError,
+    LookAheadError,
+    ParameterError,
+    RuleVersionError,
+    StaleAccountWarning,
+)
 from pmkit.margin import Account, compare, list_parameter_sets, rule
 from pmkit.market import MarketSnapshot, datasets, load_snapshot
 from pmkit.pricing import warmup
@@ -29,6 +35,7 @@ __all__ = [
     "compile_everything",
     "open_account",
     "open_snapshot",
+    "parameter_sets",
     "simulated_note",
 ]
 
@@ -103,12 +110,7 @@ def calculation_day(as_of: str | None, snapshot: MarketSnapshot) -> pd.Timestamp
     """
     if as_of is None:
         return None
-    try:
-        day = pd.Timestamp(date.fromisoformat(as_of), tz="UTC")
-    except ValueError:
-        raise ConventionError(
-            f"--as-of {as_of!r} is not a day", "a day such as 2026-08-01", "write year, month and day"
-        ) from None
+    day = pd.Timestamp(_day_of(as_of), tz="UTC")
     if snapshot.as_of.normalize() > day:
         raise LookAheadError(
             f"snapshot {snapshot.source} of {snapshot.as_of.isoformat()} is newer than --as-of {as_of}",
@@ -120,6 +122,15 @@ def calculation_day(as_of: str | None, snapshot: MarketSnapshot) -> pd.Timestamp
         text = f"parameter sets are those of {as_of}, {later} days after the snapshot that is margined"
         warnings.warn(StaleAccountWarning(text), stacklevel=2)
     return day
+
+
+def _day_of(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ConventionError(
+            f"--as-of {text!r} is not a day", "a day such as 2026-08-01", "write year, month and day"
+        ) from None
 
 
 def build_rules(
@@ -162,6 +173,27 @@ def build_rules(
         chosen = variant if name in (several or names) else None
         made.append(rule(name, as_of=as_of, variant=chosen, stale=stale, **options))
     return made
+
+
+def parameter_sets(names: Sequence[str] | None, as_of: str | None) -> tuple[str, pd.DataFrame]:
+    """Return a day and the shipped parameter sets with their ages on it, those of the named rules alone.
+
+    Raises
+    ------
+    ConventionError
+        Not a day in the shape 2026-08-01.
+    RuleVersionError
+        A rule without parameter sets.
+    """
+    day = pd.Timestamp.now(tz="UTC").date() if as_of is None else _day_of(as_of)
+    frame = list_parameter_sets(day)
+    known = list(dict.fromkeys(frame["rule"]))
+    for name in names or ():
+        if name not in known:
+            raise RuleVersionError(
+                f"no parameter sets of {name!r}", f"one of {', '.join(known)}", "correct the name of the rule"
+            )
+    return day.isoformat(), frame[frame["rule"].isin(names)] if names else frame
 
 
 def compile_everything() -> float:

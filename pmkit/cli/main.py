@@ -10,6 +10,7 @@ import typer
 
 import pmkit as pm
 from pmkit.cli.conform import conform
+from pmkit.cli.data import data_app
 from pmkit.cli.guard import guarded, say
 from pmkit.cli.surface import surface
 from pmkit.cli.validate import validate
@@ -27,9 +28,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-)
-data_app = typer.Typer(
-    help="The data sets that ship with pmkit.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(data_app, name="data")
 app.command()(surface)
@@ -65,7 +63,7 @@ HistoryFile = Annotated[
 ]
 RuleNames = Annotated[list[str] | None, _option("--rule", "NAME", "Repeat for several; all four by default.")]
 Variant = Annotated[
-    str | None, _option("--variant", "NAME", "Variant of deribit-pm: spm (default) or classic.")
+    str | None, _option("--variant", "NAME", "Variant of deribit-pm: spm (default), classic, xpm.")
 ]
 AsOf = Annotated[
     str | None,
@@ -113,6 +111,7 @@ def margin(
     """Margin one account under one or several rules."""
     with guarded() as notes:
         from pmkit.cli import inputs
+        from pmkit.cli.listed import common_scenarios, level_note
 
         (account_name,), market_names = inputs.chosen_sources(account, snapshot, example=example)
         market = inputs.open_snapshot(market_names)
@@ -126,8 +125,10 @@ def margin(
             estimation_error=report is not None,
         )
         prices = None if history is None else pm.market.load_history(history)
-        found = pm.margin.compare(held, market, rules=rules, history=prices, stale=stale.value)
+        common = common_scenarios([held], market, prices)
+        found = pm.margin.compare(held, market, rules=rules, history=prices, common=common, stale=stale.value)
         note = inputs.simulated_note(account_name)
+        level = level_note(common)
         if report is not None:
             pm.report.write_margin_report(report, found, held, market, note=note)
     if as_json:
@@ -135,7 +136,7 @@ def margin(
         for line in notes:
             say(f"note: {line}")
     else:
-        _print_margin(found, held, market, [note, *notes])
+        _print_margin(found, held, market, [note, level, *notes])
     if report is not None:
         (say if as_json else print)(f"report written to {report}")
 
@@ -173,6 +174,7 @@ def compare(
     """Compare several accounts under several rules: one line for each pair."""
     with guarded() as notes:
         from pmkit.cli import inputs
+        from pmkit.cli.listed import common_scenarios, level_note
 
         account_names, market_names = inputs.chosen_sources(account, snapshot, example=example)
         market = inputs.open_snapshot(market_names)
@@ -186,10 +188,12 @@ def compare(
         )
         prices = None if history is None else pm.market.load_history(history)
         held = [inputs.open_account(name) for name in account_names]
+        common = common_scenarios(held, market, prices)
         found = [
-            pm.margin.compare(one, market, rules=rules, history=prices, stale=stale.value) for one in held
+            pm.margin.compare(one, market, rules=rules, history=prices, common=common, stale=stale.value)
+            for one in held
         ]
-        simulated = dict.fromkeys(inputs.simulated_note(name) for name in account_names)
+        simulated = dict.fromkeys([*map(inputs.simulated_note, account_names), level_note(common)])
     if as_json:
         record = {"as_of": market.as_of.isoformat(), "accounts": [one.to_dict() for one in found]}
         print(json.dumps(record, indent=2, allow_nan=False, ensure_ascii=False))
@@ -203,34 +207,6 @@ def compare(
     print("IM against equity, equity in USD; netting benefit; implied level on the common scenarios")
     print_frame(comparison_frame(found))
     print_lines("Notes and warnings", [line for line in (*simulated, *notes, *market.notes) if line])
-
-
-@data_app.command("list")
-def data_list(as_json: AsJson = False) -> None:
-    """List the data sets that ship with pmkit."""
-    with guarded():
-        frame = pm.datasets.list()
-    if as_json:
-        print(json.dumps(frame.reset_index().to_dict(orient="records"), indent=2, default=str))
-        return
-    from pmkit.cli.show import print_frame
-
-    frame["simulated"] = frame["simulated"].map({True: "yes", False: "no"})
-    print_frame(frame[["kind", "simulated", "rows", "licence", "title"]])
-
-
-@data_app.command("verify")
-def data_verify(as_json: AsJson = False) -> None:
-    """Compare every shipped file with its checksum."""
-    with guarded():
-        frame = pm.datasets.verify()
-    if as_json:
-        print(json.dumps(frame.reset_index().to_dict(orient="records"), indent=2))
-        return
-    from pmkit.cli.show import print_frame
-
-    print_frame(frame.assign(sha256=frame["sha256"].str[:16]).set_index("file").drop(columns="ok"))
-    print(f"{len(frame)} files as in the manifest")
 
 
 @app.command()

@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -139,7 +140,7 @@ class Portfolio(Result):
     def __iter__(self) -> Iterator[Position]:
         return iter(self.positions)
 
-    @property
+    @cached_property
     def instruments(self) -> tuple[Instrument, ...]:
         """The instruments in the order of the positions."""
         return tuple(p.instrument for p in self.positions)
@@ -149,7 +150,7 @@ class Portfolio(Result):
         """Signed contracts, shape (positions,)."""
         return np.array([p.qty for p in self.positions], dtype=np.float64)
 
-    @property
+    @cached_property
     def underlyings(self) -> tuple[str, ...]:
         """Distinct underlyings in order of first appearance."""
         return tuple(dict.fromkeys(p.instrument.underlying for p in self.positions))

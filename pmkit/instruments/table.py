@@ -16,7 +16,7 @@ import pandas as pd
 from pmkit.core.errors import ConventionError, DataGapError, PmkitError, SchemaError
 from pmkit.core.time import parse_utc
 from pmkit.instruments.contracts import Future, Instrument, Option, Perpetual
-from pmkit.instruments.deribit import parse_instrument
+from pmkit.instruments.names import parse_contract
 
 __all__ = ["COLUMNS", "AccountTable", "read_account_csv", "read_account_rows"]
 
@@ -112,6 +112,7 @@ def read_account_rows(rows: Iterable[Mapping[str, Any]], *, source: str, first_r
     positions: list[tuple[Instrument, float, float | None]] = []
     collateral: dict[str, float] = {}
     seen: dict[tuple[str, str], int] = {}
+    places: dict[str, int] = {}
     as_of: pd.Timestamp | None = None
     empty = True
     for row, cells in enumerate(rows, start=first_row):
@@ -176,9 +177,10 @@ def read_account_rows(rows: Iterable[Mapping[str, Any]], *, source: str, first_r
                     column="instrument",
                 )
             collateral[name] = _number(cells["qty"], source, row, "qty", name)
+            places[name] = row
             continue
         try:
-            instrument = parse_instrument(name, stamp)
+            instrument = parse_contract(name, stamp)
         except PmkitError as error:
             raise type(error)(
                 error.found, error.expected, error.remedy, file=source, row=row, column="instrument"
@@ -193,6 +195,7 @@ def read_account_rows(rows: Iterable[Mapping[str, Any]], *, source: str, first_r
                 row=row,
                 column="instrument",
             )
+        places[instrument.name] = row
         positions.append((instrument, qty, _entry_price(instrument, cells.get("entry_price"), source, row)))
     if empty or as_of is None:
         raise DataGapError(
@@ -206,7 +209,7 @@ def read_account_rows(rows: Iterable[Mapping[str, Any]], *, source: str, first_r
         as_of=as_of,
         positions=tuple(positions),
         collateral=collateral,
-        rows={name: row for (_, name), row in seen.items()},
+        rows=places,
     )
 
 

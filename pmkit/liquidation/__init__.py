@@ -4,6 +4,9 @@ from pmkit.liquidation.auction import auction_fraction, auction_price, liquidati
 from pmkit.liquidation.call import MarginCall, margin_call
 from pmkit.liquidation.deleverage import Deleveraging, adl_score, bankruptcy_price, deleverage
 from pmkit.liquidation.distance import Distance, distance_to_liquidation
+from pmkit.liquidation.history_path import history_path
+from pmkit.liquidation.margin_path import margin_path
+from pmkit.liquidation.margin_path_result import MarginPath
 from pmkit.liquidation.moved import MovedSurface, moved_snapshot
 from pmkit.liquidation.partial import PartialLiquidation, partial_liquidation
 from pmkit.liquidation.path import scenario_path, settle_expired
@@ -17,6 +20,7 @@ __all__ = [
     "Distance",
     "LiquidationPrice",
     "MarginCall",
+    "MarginPath",
     "MovedSurface",
     "PartialLiquidation",
     "Replay",
@@ -27,9 +31,11 @@ __all__ = [
     "bankruptcy_price",
     "deleverage",
     "distance_to_liquidation",
+    "history_path",
     "liquidation_buffer",
     "liquidation_price",
     "margin_call",
+    "margin_path",
     "moved_snapshot",
     "partial_liquidation",
     "replay",

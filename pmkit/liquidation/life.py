@@ -5,26 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
-from pmkit.instruments import Perpetual
 from pmkit.liquidation.call import margin_call
 from pmkit.liquidation.closing import Order
 from pmkit.liquidation.partial import partial_liquidation
-from pmkit.liquidation.path import entered_at, settle_expired
+from pmkit.liquidation.path import entered_at, funded, settle_expired
 from pmkit.liquidation.standing import Against, answer
 from pmkit.margin.accounts.account import Account
-from pmkit.margin.accounts.funding import funding_payment
 from pmkit.margin.accounts.modes import gross_notional
 from pmkit.margin.addons.assembled import RuleLike
 from pmkit.margin.result import MarginResult
 from pmkit.market.snapshot import MarketSnapshot
-
-if TYPE_CHECKING:
-    pass
-
 
 __all__ = ["STEP", "TRADE", "Life", "Terms"]
 
@@ -58,7 +52,7 @@ class Life:
         self, snapshot: MarketSnapshot, days: float, terms: Terms
     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Return the row of one step, and its trades."""
-        funding = self._fund(snapshot, days)
+        self.account, funding = funded(self.account, snapshot, days)
         self.account, paid_out = settle_expired(self.account, snapshot, terms.settlement)
         settled = math.fsum(
             r["cash"] * snapshot.usd_price(r["currency"]) for r in paid_out.to_dict(orient="records")
@@ -93,22 +87,6 @@ class Life:
         return row, trades
 
     # -- inside ---------------------------------------------------------------------------------------------
-    def _fund(self, snapshot: MarketSnapshot, days: float) -> float:
-        """Pay funding for the days since the last step, and return it in USD."""
-        cash, total = dict(self.account.collateral), []
-        for position in self.account.portfolio:
-            instrument = position.instrument
-            if not isinstance(instrument, Perpetual) or days == 0.0:
-                continue
-            rate = (snapshot.market(instrument.underlying).funding or 0.0) * days * 3.0
-            paid = funding_payment(instrument, position.qty, snapshot.mark(instrument).price, rate)
-            currency = instrument.settlement_currency
-            cash[currency] = cash.get(currency, 0.0) + paid
-            total.append(paid * snapshot.usd_price(currency))
-        if total:
-            self.account = replace(self.account, collateral=cash)
-        return math.fsum(total)
-
     def _call(
         self, result: MarginResult, snapshot: MarketSnapshot, terms: Terms, row: dict[str, Any]
     ) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from pmkit.core.protocols import VolSurface
 from pmkit.core.provenance import Provenance
 from pmkit.core.time import SECONDS_PER_DAY, days_between
 from pmkit.core.types import Dynamics, FloatArray
-from pmkit.instruments import Option, parse_instrument
+from pmkit.instruments import Option, parse_contract
 from pmkit.margin.accounts.numbers import checked_number
 from pmkit.market.snapshot import ForwardQuote, MarketSnapshot, UnderlyingMarket
 
@@ -224,16 +225,28 @@ def _smile_moves(
             "a fitted surface",
             "load a chain with options, or use dynamics='sticky_strike'",
         )
-    moved = {}
-    for name, iv in seen.option_iv.items():
-        try:
-            option = parse_instrument(name, snapshot.as_of)
-        except SchemaError:
-            continue
-        if not isinstance(option, Option) or option.expiry not in forwards:
-            continue
-        tau, before = snapshot.tau(option.expiry), snapshot.forward(seen.name, option.expiry)
-        k = np.log(option.strike / np.array([forwards[option.expiry].price, before]))
-        after, base = np.asarray(seen.surface.w(k, np.full(2, tau)))
-        moved[name] = iv * level * math.sqrt(float(after) / float(base))
-    return moved
+    by_expiry: dict[pd.Timestamp, list[tuple[str, float]]] = {}
+    for name in seen.option_iv:
+        option = _option_of(name, snapshot.as_of)
+        if option is not None and option.expiry in forwards:
+            by_expiry.setdefault(option.expiry, []).append((name, option.strike))
+    moved: dict[str, float] = {}
+    for expiry, lines in by_expiry.items():
+        tau, before = snapshot.tau(expiry), snapshot.forward(seen.name, expiry)
+        strikes = np.array([strike for _, strike in lines])
+        after = np.asarray(seen.surface.w(np.log(strikes / forwards[expiry].price), tau))
+        base = np.asarray(seen.surface.w(np.log(strikes / before), tau))
+        own = np.array([seen.option_iv[name] for name, _ in lines])
+        moved |= zip([name for name, _ in lines], (own * level * np.sqrt(after / base)).tolist(), strict=True)
+    # in the order of the chain, as the fingerprint and the reader expect
+    return {name: moved[name] for name in seen.option_iv if name in moved}
+
+
+@lru_cache(maxsize=65_536)
+def _option_of(name: str, as_of: pd.Timestamp) -> Option | None:
+    """Return the option that a name stands for, None for other names; a path asks for each many times."""
+    try:
+        found = parse_contract(name, as_of)
+    except SchemaError:
+        return None
+    return found if isinstance(found, Option) else None

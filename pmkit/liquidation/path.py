@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import pandas as pd
 
-from pmkit.core.errors import DataGapError, SchemaError
+from pmkit.core.errors import DataGapError, LookAheadError, SchemaError
 from pmkit.core.types import Dynamics
 from pmkit.instruments import Future, Option, Perpetual, Position
 from pmkit.liquidation.moved import moved_snapshot
 from pmkit.margin.accounts.account import Account, unrealised_pnl
+from pmkit.margin.accounts.funding import funding_payment
 from pmkit.margin.accounts.numbers import checked_number
 from pmkit.market.snapshot import MarketSnapshot
 
-__all__ = ["entered_at", "marked_to", "scenario_path", "settle_expired"]
+__all__ = ["check_rising", "entered_at", "funded", "marked_to", "scenario_path", "settle_expired"]
+
+
+def check_rising(path: Sequence[MarketSnapshot], *accounts: Account) -> None:
+    """Raise LookAheadError where a path does not rise in time, or starts before an account."""
+    for earlier, later in pairwise(path):
+        if later.as_of <= earlier.as_of:
+            raise LookAheadError(
+                f"snapshot of {later.as_of.isoformat()} follows {earlier.as_of.isoformat()}",
+                "a path that rises in time",
+                "sort it",
+            )
+    for account in accounts:
+        if path[0].as_of < account.as_of:
+            raise LookAheadError(
+                f"the path starts at {path[0].as_of.isoformat()}, before account {account.name!r}",
+                f"a start at {account.as_of.isoformat()} or later",
+                "use a later path, or the account as it was then",
+            )
 
 
 def scenario_path(
@@ -149,6 +169,24 @@ def settle_expired(
     portfolio = replace(account.portfolio, positions=tuple(kept), as_of=snapshot.as_of)
     frame = pd.DataFrame(rows, columns=["instrument", "qty", "price", "cash", "currency"])
     return replace(account, portfolio=portfolio, collateral=cash), frame
+
+
+def funded(account: Account, snapshot: MarketSnapshot, days: float) -> tuple[Account, float]:
+    """Return the account after its perpetuals have paid funding for some days, and what came in, USD.
+
+    The snapshot's last 8-hour rate stands for all of them; nothing is paid where it has none.
+    """
+    cash, total = dict(account.collateral), []
+    for position in account.portfolio:
+        instrument = position.instrument
+        if not isinstance(instrument, Perpetual) or days == 0.0:
+            continue
+        rate = (snapshot.market(instrument.underlying).funding or 0.0) * days * 3.0
+        paid = funding_payment(instrument, position.qty, snapshot.mark(instrument).price, rate)
+        currency = instrument.settlement_currency
+        cash[currency] = cash.get(currency, 0.0) + paid
+        total.append(paid * snapshot.usd_price(currency))
+    return (replace(account, collateral=cash) if total else account), math.fsum(total)
 
 
 def entered_at(account: Account, snapshot: MarketSnapshot) -> Account:

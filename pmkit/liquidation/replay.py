@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
-from pmkit.core.errors import DataGapError, LookAheadError, ParameterError
+from pmkit.core.errors import DataGapError, ParameterError
 from pmkit.core.provenance import Provenance
 from pmkit.core.time import days_between
 from pmkit.liquidation.closing import Order
 from pmkit.liquidation.life import STEP, TRADE, Life, Terms
-from pmkit.liquidation.path import entered_at
+from pmkit.liquidation.path import check_rising, entered_at
 from pmkit.liquidation.replay_result import Replay
 from pmkit.liquidation.standing import made_rule
 from pmkit.margin.accounts.account import Account
@@ -22,10 +21,6 @@ from pmkit.margin.addons.assembled import RuleLike
 from pmkit.margin.engine.base import collected
 from pmkit.margin.parameters import Stale
 from pmkit.market.snapshot import MarketSnapshot
-
-if TYPE_CHECKING:
-    pass
-
 
 __all__ = ["replay"]
 
@@ -159,17 +154,4 @@ def _check(books: Sequence[Account], path: Sequence[MarketSnapshot]) -> None:
     repeated = [name for name in names if names.count(name) > 1]
     if repeated:
         raise ParameterError(f"two accounts are called {repeated[0]!r}", "names that differ", "rename one")
-    for earlier, later in pairwise(path):
-        if later.as_of <= earlier.as_of:
-            raise LookAheadError(
-                f"snapshot of {later.as_of.isoformat()} follows {earlier.as_of.isoformat()}",
-                "a path that rises in time",
-                "sort it",
-            )
-    for book in books:
-        if path[0].as_of < book.as_of:
-            raise LookAheadError(
-                f"the path starts at {path[0].as_of.isoformat()}, before account {book.name!r}",
-                f"a start at {book.as_of.isoformat()} or later",
-                "use a later path, or the account as it was then",
-            )
+    check_rising(path, *books)

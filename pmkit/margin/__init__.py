@@ -17,14 +17,20 @@ from pmkit.margin.addons import (
     BasisRisk,
     CollateralWrongWay,
     Concentration,
+    CorrelationBreak,
     Counterparty,
     DiversificationCap,
+    MeasuredTail,
     Part,
     PartCharge,
     PartEffects,
     PartInput,
     SpreadCost,
+    StressPeriod,
+    Subsamples,
     VolumeDays,
+    WorstCaseCorrelationMode,
+    assembled_rule,
     with_parts,
 )
 from pmkit.margin.collateral import (
@@ -60,6 +66,7 @@ from pmkit.margin.study.apc import (
     apply_apc,
 )
 from pmkit.margin.study.compare import Comparison, compare
+from pmkit.margin.study.margin_many import ManyMargins, margin_many
 from pmkit.margin.study.shock_margin import ShockMargin, shock_margin
 from pmkit.margin.study.what_if import WhatIf, what_if
 from pmkit.margin.study.what_if_many import WhatIfMany, what_if_many
@@ -78,6 +85,7 @@ __all__ = [
     "Comparison",
     "Concentration",
     "Conformance",
+    "CorrelationBreak",
     "Counterparty",
     "DiversificationCap",
     "DynamicHaircut",
@@ -85,8 +93,10 @@ __all__ = [
     "Feeds",
     "GreekCharges",
     "LongWindowFloor",
+    "ManyMargins",
     "MarginInputs",
     "MarginResult",
+    "MeasuredTail",
     "Modes",
     "Part",
     "PartCharge",
@@ -95,13 +105,17 @@ __all__ = [
     "ShockMargin",
     "SpeedLimit",
     "SpreadCost",
+    "StressPeriod",
     "StressWeight",
+    "Subsamples",
     "UnderlyingFeed",
     "VolumeDays",
     "WhatIf",
     "WhatIfMany",
+    "WorstCaseCorrelationMode",
     "WrongWay",
     "apply_apc",
+    "assembled_rule",
     "averaged_premium",
     "basis_mark",
     "borrow_interest",
@@ -124,6 +138,7 @@ __all__ = [
     "impact_notional",
     "kinked_borrow_rate",
     "list_parameter_sets",
+    "margin_many",
     "margin_modes",
     "median_mark",
     "pooled_equity",

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import datetime
+import math
 import tomllib
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
 import pandas as pd
-from pydantic import ValidationError
 
 from pmkit.core.errors import ParameterError, RuleVersionError, StaleParametersWarning
-from pmkit.core.provenance import fingerprint
 from pmkit.core.time import parse_utc
-from pmkit.margin.schemas import SCHEMAS, ParameterTable
+from pmkit.margin.parameter_set import ParameterSet, calendar_day, checked_table, refusal
+from pmkit.margin.schemas import SCHEMAS
 
 __all__ = [
     "ParameterSet",
@@ -30,7 +29,6 @@ __all__ = [
 ]
 
 Stale = Literal["error", "warn"]
-Origin = Literal["published", "assumed"]
 
 _META = frozenset(
     {
@@ -40,126 +38,12 @@ _META = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
-class ParameterSet:
-    """One dated set of the numbers of a rule.
-
-    Attributes
-    ----------
-    id, rule, variant, venue, source, note : str
-    valid_from : datetime.date
-        First day on which the set may be used.
-    last_observed : datetime.date or None
-        Last day on which these numbers were seen in force; None for a choice of this package.
-    valid_to : datetime.date or None
-        Last day in force, where it is known.
-    dates_status : {"published", "assumed"}
-        Whether the dates themselves are known.
-    tables : mapping of str to ParameterTable
-        Values by underlying; ``"*"`` serves all of them.
-    status : mapping of str to {"published", "assumed"}
-        Origin of each key.
-    """
-
-    id: str
-    rule: str
-    variant: str
-    venue: str
-    source: str
-    valid_from: datetime.date
-    tables: Mapping[str, ParameterTable]
-    status: Mapping[str, Origin]
-    last_observed: datetime.date | None = None
-    valid_to: datetime.date | None = None
-    dates_status: Origin = "assumed"
-    note: str = ""
-    _file: str = field(default="", repr=False, compare=False)
-
-    def covers(self, underlying: str) -> bool:
-        """Return True where the set holds a table for the underlying."""
-        return underlying in self.tables or "*" in self.tables
-
-    def table(self, underlying: str) -> Any:
-        """Return the checked table of an underlying."""
-        if not self.covers(underlying):
-            raise RuleVersionError(
-                f"parameter set {self.id} holds nothing for {underlying}",
-                f"one of {', '.join(self.tables)}",
-                "use another rule, or add a table for the underlying",
-            )
-        return self.tables[underlying if underlying in self.tables else "*"]
-
-    def age_days(self, as_of: pd.Timestamp | datetime.date) -> float:
-        """Return the whole days from the last date the set is known to hold to ``as_of``; 0 within it."""
-        known = min((d for d in (self.last_observed, self.valid_to) if d is not None), default=None)
-        return 0.0 if known is None else float(max((_day(as_of) - known).days, 0))
-
-    @property
-    def checksum(self) -> str:
-        """Fingerprint of every value, date and mark of the set."""
-        tables = {name: table.model_dump() for name, table in self.tables.items()}
-        dates = [str(d) for d in (self.valid_from, self.last_observed, self.valid_to)]
-        return fingerprint(self.id, self.rule, self.variant, dates, tables, dict(self.status))
-
-    def with_values(self, underlying: str, **values: Any) -> ParameterSet:
-        """Return a copy with other values for one underlying, checked, its id marked as modified.
-
-        Examples
-        --------
-        >>> wider = load_parameter_sets("deribit-pm")[0].with_values("BTC", price_range=0.20)
-        >>> wider.id, wider.table("BTC").price_range
-        ('deribit-pm-spm-btc-2024-06 (modified)', 0.2)
-        """
-        key = underlying if underlying in self.tables else "*"
-        record = {**self.table(underlying).model_dump(), **values}
-        schema = SCHEMAS[self.rule][self.variant]
-        table = _checked(schema, record, self._file or self.id, key)
-        marks: dict[str, Origin] = {name: "assumed" for name in values}
-        return replace(
-            self,
-            id=self.id if self.id.endswith("(modified)") else f"{self.id} (modified)",
-            tables={**self.tables, key: table},
-            status={**self.status, **marks},
-        )
-
-
-def _day(value: pd.Timestamp | datetime.date) -> datetime.date:
-    return value.date() if isinstance(value, datetime.datetime) else value
-
-
-def _refuse(file: str, key: str, found: str, expected: str, remedy: str) -> ParameterError:
-    return ParameterError(f"{key}: {found}", expected, remedy, file=file)
-
-
-def _checked(
-    schema: type[ParameterTable], record: Mapping[str, Any], file: str, where: str
-) -> ParameterTable:
-    try:
-        return schema.model_validate(record)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join([where, *(str(part) for part in first["loc"])])
-        kind, value = first["type"], first["input"]
-        if kind == "extra_forbidden":
-            known = ", ".join(schema.model_fields)
-            raise _refuse(
-                file, key, "unknown key", f"one of {known}", "correct the name or remove it"
-            ) from None
-        if kind == "missing":
-            raise _refuse(
-                file, key, "the key is missing", "a value for it", "add the key to the table"
-            ) from None
-        found = first["msg"] if kind == "value_error" else f"found {value!r}"
-        expected = "consistent values" if kind == "value_error" else first["msg"].lower()
-        raise _refuse(file, key, found, expected, "correct the value") from None
-
-
 def _date(record: Mapping[str, Any], key: str, file: str, where: str) -> datetime.date | None:
     value = record.get(key)
     if value is None:
         return None
     if not isinstance(value, datetime.date) or isinstance(value, datetime.datetime):
-        raise _refuse(
+        raise refusal(
             file, f"{where}.{key}", f"found {value!r}", "a date such as 2024-06-17", "write a plain date"
         )
     return value
@@ -169,10 +53,10 @@ def _set_of(record: Mapping[str, Any], rule: str, file: str) -> ParameterSet:
     where = str(record.get("id", "set without id"))
     for key in ("id", "venue", "variant", "valid_from", "dates_status", "source", "underlying", "status"):
         if key not in record:
-            raise _refuse(file, f"{where}.{key}", "the key is missing", "a value for it", "add the key")
+            raise refusal(file, f"{where}.{key}", "the key is missing", "a value for it", "add the key")
     for key in record:
         if key not in _META:
-            raise _refuse(
+            raise refusal(
                 file,
                 f"{where}.{key}",
                 "unknown key",
@@ -181,7 +65,7 @@ def _set_of(record: Mapping[str, Any], rule: str, file: str) -> ParameterSet:
             )
     variants = SCHEMAS[rule]
     if record["variant"] not in variants:
-        raise _refuse(
+        raise refusal(
             file,
             f"{where}.variant",
             f"found {record['variant']!r}",
@@ -190,15 +74,15 @@ def _set_of(record: Mapping[str, Any], rule: str, file: str) -> ParameterSet:
         )
     schema = variants[record["variant"]]
     if not record["underlying"]:
-        raise _refuse(file, f"{where}.underlying", "no table", "at least one underlying", "add its values")
+        raise refusal(file, f"{where}.underlying", "no table", "at least one underlying", "add its values")
     tables = {
-        name: _checked(schema, values, file, f"{where}.underlying.{name}")
+        name: checked_table(schema, values, file, f"{where}.underlying.{name}")
         for name, values in record["underlying"].items()
     }
     status = dict(record["status"])
     for key in (*schema.model_fields, *status):
         if status.get(key) not in ("published", "assumed") or key not in schema.model_fields:
-            raise _refuse(
+            raise refusal(
                 file,
                 f"{where}.status.{key}",
                 f"found {status.get(key)!r}",
@@ -206,7 +90,7 @@ def _set_of(record: Mapping[str, Any], rule: str, file: str) -> ParameterSet:
                 "mark where the value comes from",
             )
     if record["dates_status"] not in ("published", "assumed"):
-        raise _refuse(
+        raise refusal(
             file,
             f"{where}.dates_status",
             f"found {record['dates_status']!r}",
@@ -218,11 +102,11 @@ def _set_of(record: Mapping[str, Any], rule: str, file: str) -> ParameterSet:
     assert first is not None
     for key, later in (("last_observed", last), ("valid_to", end)):
         if later is not None and later < first:
-            raise _refuse(
+            raise refusal(
                 file, f"{where}.{key}", f"found {later}", f"{first} or later", "correct the dates of the set"
             )
     if last is None and "published" in status.values():
-        raise _refuse(
+        raise refusal(
             file,
             f"{where}.last_observed",
             "the key is missing while values are marked as published",
@@ -266,17 +150,17 @@ def parse_parameter_sets(text: str, *, file: str = "parameters.toml") -> tuple[P
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise _refuse(file, "file", str(error), "valid TOML", "correct the file") from None
+        raise refusal(file, "file", str(error), "valid TOML", "correct the file") from None
     rule = content.get("rule")
     if rule not in SCHEMAS:
-        raise _refuse(file, "rule", f"found {rule!r}", f"one of {', '.join(SCHEMAS)}", "name the rule")
+        raise refusal(file, "rule", f"found {rule!r}", f"one of {', '.join(SCHEMAS)}", "name the rule")
     unknown = [key for key in content if key not in ("rule", "set")]
     if unknown:
-        raise _refuse(file, unknown[0], "unknown key", "rule and [[set]]", "remove it")
+        raise refusal(file, unknown[0], "unknown key", "rule and [[set]]", "remove it")
     sets = tuple(_set_of(record, rule, file) for record in content.get("set", []))
     ids = [s.id for s in sets]
     if not sets or len(set(ids)) < len(ids):
-        raise _refuse(
+        raise refusal(
             file,
             "set",
             f"found ids {ids}",
@@ -342,7 +226,7 @@ def select_set(
     """Return the newest of the given sets that was valid on a date; see :func:`select`."""
     if stale not in ("error", "warn"):
         raise ParameterError(f"stale is {stale!r}", "'error' or 'warn'", "name one of the two")
-    day, rule = _day(parse_utc(as_of)), sets[0].rule
+    day, rule = calendar_day(parse_utc(as_of)), sets[0].rule
     fitting = [s for s in sets if s.variant == variant and (underlying is None or s.covers(underlying))]
     what = f"{rule} variant {variant!r}" + (f" for {underlying}" if underlying is not None else "")
     if not fitting:
@@ -371,8 +255,31 @@ def select_set(
     return chosen
 
 
-def list_parameter_sets() -> pd.DataFrame:
-    """Return one row per shipped parameter set: rule, variant, dates, assumed keys, checksum, source."""
+def list_parameter_sets(as_of: str | pd.Timestamp | datetime.date | None = None) -> pd.DataFrame:
+    """Return one row per shipped parameter set: rule, variant, dates, what is assumed, checksum, source.
+
+    Parameters
+    ----------
+    as_of : str, Timestamp or date, optional
+        Adds ``age_days``, the days from the last date on which the set is known to hold to this one, NaN for
+        a choice of this package, and ``begun``, whether the set may be used on it.
+
+    Returns
+    -------
+    DataFrame
+        Index ``id``; dates that are not known are None.
+
+    Raises
+    ------
+    ConventionError
+        A date that cannot be read.
+
+    Examples
+    --------
+    >>> float(list_parameter_sets("2025-01-20").loc["okx-pm-2025-01-06", "age_days"])
+    6.0
+    """
+    day = None if as_of is None else calendar_day(parse_utc(as_of))
     rows = [
         {
             "id": s.id,
@@ -383,9 +290,11 @@ def list_parameter_sets() -> pd.DataFrame:
             "valid_from": s.valid_from,
             "last_observed": s.last_observed,
             "valid_to": s.valid_to,
+            **({} if day is None else {"age_days": _age(s, day), "begun": s.valid_from <= day}),
             "dates": s.dates_status,
             "keys": len(s.status),
             "assumed": sum(mark == "assumed" for mark in s.status.values()),
+            "confidence": s.confidence,
             "checksum": s.checksum,
             "source": s.source,
         }
@@ -393,3 +302,7 @@ def list_parameter_sets() -> pd.DataFrame:
         for s in load_parameter_sets(rule)
     ]
     return pd.DataFrame(rows).set_index("id")
+
+
+def _age(one: ParameterSet, day: datetime.date) -> float:
+    return math.nan if one.last_observed is None and one.valid_to is None else one.age_days(day)

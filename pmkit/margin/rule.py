@@ -15,7 +15,7 @@ from pmkit.margin.engine.coin_rule import CoinRule
 from pmkit.margin.engine.measure_rule import MeasureRule
 from pmkit.margin.engine.usd_rule import UsdRule
 from pmkit.margin.parameters import Stale, load_parameter_sets, select_set
-from pmkit.margin.rules.deribit_pm import DeribitPm
+from pmkit.margin.rules.deribit_pm import DeribitPm, DeribitXpm
 from pmkit.margin.rules.deribit_standard import DeribitStandard
 from pmkit.margin.rules.derive_pmrm_v1 import DerivePmrmV1
 from pmkit.margin.rules.derive_pmrm_v2 import DerivePmrmV2
@@ -56,6 +56,8 @@ _RULES: dict[str, _Kind] = {
         Simm,
     )
 }
+#: variants with a shape of their own, in place of the kind of their name
+_VARIANTS: dict[tuple[str, str | None], _Kind] = {("deribit-pm", "xpm"): DeribitXpm}
 
 
 def rules() -> tuple[str, ...]:
@@ -115,7 +117,7 @@ def rule(
     Raises
     ------
     RuleVersionError
-        Unknown name, a variant that is not published, or no parameter set for the date.
+        Unknown name, or no parameter set for the date and the variant.
     ParameterError
         Unknown variant or option, or a value out of range.
 
@@ -123,10 +125,20 @@ def rule(
     --------
     >>> rule("deribit-pm", as_of="2026-08-01", stale="warn").variant
     'spm'
+
+    A change of a rule is replayed on one account by its two dates:
+
+    >>> from pmkit.margin import Account
+    >>> from pmkit.market import MarketSnapshot
+    >>> snap = MarketSnapshot.from_marks("2025-01-01T00:00:00Z", {"BTC": 100_000.0})
+    >>> line = {"type": "position", "instrument": "BTC-PERPETUAL", "qty": -50_000, "as_of": snap.as_of}
+    >>> [round(rule("okx-pm", as_of=day).requirement(Account.from_records([line]), snap).mm, 2)
+    ...  for day in ("2025-01-05", "2025-01-06")]
+    [76000.0, 61000.0]
     """
     if name not in _RULES:
         raise RuleVersionError(f"unknown rule {name!r}", f"one of {', '.join(_RULES)}", "correct the name")
-    kind = _RULES[name]
+    kind = _VARIANTS.get((name, variant), _RULES[name])
     given: dict[str, Any] = {"stale": stale}
     if as_of is not None:
         given["as_of"] = parse_utc(as_of)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from pmkit.core.errors import DataGapError, SchemaError
@@ -15,6 +17,7 @@ from pmkit.core.protocols import VolSurface
 from pmkit.core.provenance import Provenance, fingerprint
 from pmkit.core.result import Result
 from pmkit.core.time import days_between, parse_utc, year_fraction
+from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Future, Instrument, Option, Perpetual, Spot
 from pmkit.market.underlying import ForwardQuote, Mark, UnderlyingMarket, check_fx
 from pmkit.pricing import black76, black76_inverse
@@ -202,6 +205,49 @@ class MarketSnapshot(Result):
         tau = self.tau(option.expiry)
         return math.sqrt(float(seen.surface.w(k, tau)) / tau)
 
+    def ivs(self, options: Sequence[Option]) -> FloatArray:
+        """Return the implied vols of many options, decimals: those of :meth:`iv`, one surface call an expiry.
+
+        Parameters
+        ----------
+        options : sequence of Option
+
+        Returns
+        -------
+        ndarray, shape (options,)
+
+        Raises
+        ------
+        DataGapError
+            As :meth:`iv`.
+
+        Examples
+        --------
+        >>> from pmkit.instruments import parse_instrument
+        >>> snap = MarketSnapshot.from_marks("2026-08-01T00:00:00Z", {"BTC": 60_000.0},
+        ...     option_iv={"BTC-28AUG26-70000-C": 0.5})
+        >>> snap.ivs([parse_instrument("BTC-28AUG26-70000-C", snap.as_of)]).tolist()
+        [0.5]
+        """
+        vols = np.empty(len(options))
+        rest: dict[tuple[str, pd.Timestamp], list[int]] = {}
+        for row, option in enumerate(options):
+            own = self.market(option.underlying).option_iv.get(option.name)
+            if own is None:
+                rest.setdefault((option.underlying, option.expiry), []).append(row)
+            else:
+                vols[row] = own
+        for (underlying, expiry), rows in rest.items():
+            surface = self.market(underlying).surface
+            if surface is None:
+                # one by one says which option has no vol
+                vols[rows] = [self.iv(options[row]) for row in rows]
+                continue
+            forward, tau = self.forward(underlying, expiry), self.tau(expiry)
+            k = np.array([math.log(options[row].strike / forward) for row in rows])
+            vols[rows] = np.sqrt(surface.w(k, tau) / tau)
+        return vols
+
     def on_surface(self) -> MarketSnapshot:
         """Return the snapshot without own vols: every option is worth what its surface says.
 
@@ -275,8 +321,16 @@ class MarketSnapshot(Result):
             "use one of these",
         )
 
+    @cached_property
+    def ledger_reasons(self) -> dict[str, tuple[str, ...]]:
+        """Why an instrument has no usable quote of its own, by name, for those that the ledger lists."""
+        found: dict[str, dict[str, None]] = {}
+        for name, reason in zip(self.ledger["instrument"], self.ledger["reason"], strict=True):
+            found.setdefault(str(name), {})[str(reason)] = None
+        return {name: tuple(reasons) for name, reasons in found.items()}
+
     # -- display --------------------------------------------------------------------------------------------
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Fingerprint of every number that prices a contract or a balance."""
         parts = [

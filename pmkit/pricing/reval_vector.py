@@ -140,13 +140,10 @@ def _row(
     whole, size = blocks * BLOCK, out.size % BLOCK
     if apart & (blocks > 0) & (size > 0):
         blocks, size = blocks + 1, 0
-    length = BLOCK
-    if (blocks == 0) & (size > 0) & (size % GROUP == 0):
-        blocks, length, size = 1, size, 0
     for block in range(blocks):
-        start = min(block * BLOCK, out.size - length)
-        stop = start + length
-        logs = scratch_row(space, 2, length)
+        start = min(block * BLOCK, out.size - BLOCK)
+        stop = start + BLOCK
+        logs = scratch_row(space, 2, BLOCK)
         if given:
             logs = log_forward[start:stop]
         else:
@@ -224,11 +221,19 @@ def fill_matrix(
 ) -> None:
     """Fill ``out`` (options, scenarios); option j has row ``curve[j]``, total vol ``scale[j]*level``."""
     space = scratch_space(6)
+    size = out.shape[1]
+    short = (0 < size < BLOCK) & (size % GROUP == 0)  # a few whole groups need neither blocks nor padding
     for j in range(out.shape[0]):
         at = curve[j]
         log_strike = math.log(strike[j]) if strike[j] > 0.0 else 0.0
         sign = 1.0 if is_call[j] else -1.0
-        _row(
-            forward[at], log_forward[at], log_strike, level[at], strike[j], scale[j], sign, inverse[j], True,
-            space, out[j],
-        )  # fmt: skip
+        if short:
+            _block(
+                forward[at], log_forward[at], log_strike, level[at], strike[j], scale[j], sign, inverse[j],
+                space, out[j],
+            )  # fmt: skip
+        else:
+            _row(
+                forward[at], log_forward[at], log_strike, level[at], strike[j], scale[j], sign, inverse[j],
+                True, space, out[j],
+            )  # fmt: skip

@@ -22,6 +22,8 @@ __all__ = ["build_snapshot", "load_snapshot"]
 
 #: What stands for the index in files that have none.
 SPOT_SOURCE = "perpetual mid (stands for index)"
+#: What stands for spot and perpetual of an index chain.
+INDEX_SOURCE = "last index level"
 
 Source = str | os.PathLike[str]
 
@@ -35,7 +37,7 @@ def _read(sources: Source | Sequence[Source]) -> tuple[list[Quotes], str]:
         return [q for quotes, _ in parts for q in quotes], " + ".join(name for _, name in parts)
     require("a source", sources, (str, os.PathLike), "name a data set or a quote file")
     assert isinstance(sources, (str, os.PathLike))
-    entry = datasets.find(sources, kinds=("chain", "surface"))
+    entry = datasets.find(sources, kinds=("chain", "surface", "index_chain"))
     if entry is None:
         quotes = read_quotes(sources)
         return [quotes], quotes.source
@@ -98,7 +100,7 @@ def build_snapshot(
     Raises
     ------
     ConventionError
-        The instants differ by more than ``max_skew``, or options settle in quote currency.
+        The instants differ by more than ``max_skew``.
     SchemaError
         An underlying stands in two tables.
     DataGapError
@@ -117,12 +119,6 @@ def build_snapshot(
     require("tables", tables, (list, tuple), "pass a list of Quotes")
     for table in tables:
         require("a table", table, Quotes, "read a file with pmkit.market.read_quotes first")
-        if table.settlement != "inverse":
-            raise ConventionError(
-                f"{table.source} holds options that settle in quote currency",
-                "coin-settled options: marks and margin rules of a snapshot are for these",
-                "read it with pm.market.read_quotes and fit a surface with pm.surface.fit",
-            )
     _check_stamps(tables, max_skew)
     as_of = max(q.as_of for q in tables)
     markets: dict[str, UnderlyingMarket] = {}
@@ -134,6 +130,7 @@ def build_snapshot(
         if quotes.as_of != as_of:
             early = (as_of - quotes.as_of).total_seconds()
             notes.append(f"{quotes.source} was seen {early:.0f} s before the snapshot's instant")
+        listed = quotes.settlement == "linear"
         for name in quotes.underlyings:
             curve = forward_curve(quotes, name, as_of=as_of)
             vols = own_vols(quotes, curve, as_of=as_of)
@@ -148,13 +145,14 @@ def build_snapshot(
             markets[name] = UnderlyingMarket(
                 name=name,
                 spot=curve.spot,
-                spot_source=SPOT_SOURCE,
+                spot_source=INDEX_SOURCE if listed else SPOT_SOURCE,
                 perpetual=curve.spot,
-                perpetual_source="perpetual mid",
+                perpetual_source=INDEX_SOURCE if listed else "perpetual mid",
                 forwards=curve.quotes,
                 option_iv=vols.by_name,
                 surface=surface,
                 iv_source="mid",
+                discounts=dict(curve.df) if listed else {},
             )
             notes += _notes(quotes, name, curve, vols)
     return MarketSnapshot(
@@ -178,9 +176,14 @@ def _notes(quotes: Quotes, name: str, curve: ForwardCurve, vols: OwnVols) -> lis
     counts = pd.Series([f.source for f in curve.quotes.values()], dtype=str).value_counts().sort_index()
     sources = ", ".join(f"{count} by {what}" for what, count in counts.items())
     without = len(options) - len(vols.frame)
-    return [
+    stands_for = [
         f"{name}: the source has no index price; the mid of the perpetual stands for it",
         f"{name}: the source has no mark prices; mids of the futures stand for their marks",
+    ]
+    if quotes.settlement == "linear":
+        stands_for = [f"{name}: forwards and discount factors by put-call parity; there is no perpetual"]
+    return [
+        *stands_for,
         f"{name}: forwards of {len(curve.quotes)} expiries, {sources or 'none'}",
         f"{name}: implied vols of {len(vols.frame)} of {len(options)} options are inverted from their mids, "
         f"{without} are read from the surface",
@@ -203,9 +206,10 @@ def load_snapshot(
     Returns
     -------
     MarketSnapshot
-        The mid of the perpetual stands for the index, mids of futures for their marks; an option's vol is
-        that of its mid, else it is read from the surface (model ``"linear"``, arbitrage not excluded). The
-        ``ledger`` names every option without an own vol and why, ``notes`` says what stands for what.
+        The mid of the perpetual stands for the index, mids of futures for their marks; an index chain brings
+        its last level, forwards and discount factors by parity. An option's vol is that of its mid,
+        else it is read from the surface (model ``"linear"``, arbitrage not excluded). The ``ledger`` names
+        every option without an own vol and why, ``notes`` says what stands for what.
 
     Raises
     ------

@@ -15,7 +15,8 @@ import pytest
 from pmkit.core.errors import LotWarning, StaleParametersWarning
 from pmkit.instruments import Future, Portfolio, Position
 from pmkit.margin import Account, MarginResult, rule
-from pmkit.margin.engine.risk_matrix import MatrixSpec, evaluate, matrix_scenarios
+from pmkit.margin.engine.matrix_cells import matrix_scenarios
+from pmkit.margin.engine.risk_matrix import MatrixSpec, evaluate
 from pmkit.margin.parameters import select
 from pmkit.market.snapshot import MarketSnapshot
 from pmkit.risk import revalue

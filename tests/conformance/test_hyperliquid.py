@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pmkit.margin import MarginResult, conform, rule
+from pmkit.margin import MarginResult, rule
 from pmkit.margin.conformance.contracts import account_of
 from pmkit.margin.engine.brackets import Brackets
 from pmkit.margin.parameters import select
@@ -75,51 +73,6 @@ def test_carry_trade() -> None:
         assert result.status == status
         assert (result.figures["portfolio margin ratio"] > 0.95) == (status == "below_mm")
     assert limit == pytest.approx(333_266.67, abs=0.01)
-
-
-def test_the_shared_case_file(tmp_path: Path) -> None:
-    cases = [
-        {
-            "name": "a debt against a coin", "as_of": AS_OF, "spot": {"BTC": 60_000.0}, "contracts": [],
-            "account": [
-                {"type": "collateral", "instrument": "BTC", "qty": 1.0},
-                {"type": "collateral", "instrument": "USDC", "qty": -20_000.0},
-            ],
-            # equity 40 000; 0.95 x 45 000 - 20 - 20 000 to liquidation, 30 000 - 20 000 free
-            "expected": {"mm": 40_000.0 - 22_730.0, "im": 40_000.0 - 10_000.0},
-        },
-        {
-            "name": "cash alone", "as_of": AS_OF, "spot": {"BTC": 60_000.0},
-            "account": [{"type": "collateral", "instrument": "USDC", "qty": 1_000.0}],
-            "expected": {"mm": 70.0, "im": 70.0},
-        },
-        {
-            "name": "a token with a price of its own", "as_of": AS_OF, "spot": {"BTC": 60_000.0},
-            "fx": {"USDH": 0.999, "HYPE": 25.0},
-            "account": [
-                {"type": "collateral", "instrument": "HYPE", "qty": 1_000.0},
-                {"type": "collateral", "instrument": "USDH", "qty": -5_000.0},
-            ],
-            "expected": {
-                "mm": 20_005.0 - (0.95 * 18_750.0 - 20.0 - 4_995.0), "im": 20_005.0 - (12_500.0 - 4_995.0),
-            },
-        },
-        {
-            "name": "caps of the first mode", "as_of": AS_OF, "spot": {"BTC": 60_000.0},
-            "variant": "pre-alpha", "fx": {"HYPE": 25.0},
-            "account": [
-                {"type": "collateral", "instrument": "HYPE", "qty": 1_000.0},
-                {"type": "collateral", "instrument": "USDC", "qty": -500.0},
-            ],
-            "expected": {"mm": 24_500.0 - (0.95 * 1_000.0 - 520.0), "im": 24_500.0 - 430.0},
-        },
-    ]  # fmt: skip
-    file = tmp_path / "hyperliquid.json"
-    file.write_text(json.dumps({"source": "computed from the printed formulas", "cases": cases}))
-    found = conform("hyperliquid-pm", [file])
-    found.check()
-    assert found.ok, found.to_frame().to_string()
-    assert found.cases == 4
 
 
 def test_ratio_without_value() -> None:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 
-from pmkit.margin import conform
 from pmkit.margin.engine.brackets import Brackets
 from pmkit.margin.parameters import load_parameter_sets
 
@@ -28,31 +24,3 @@ def test_liquidation_price_of_a_long() -> None:
     assert round(price, 2) == 80_351.76
     assert TABLE.index(qty * price) == 1
     assert wallet + qty * (price - entry) == pytest.approx(TABLE.maintenance(qty * price), abs=1e-9)
-
-
-def test_the_shared_case_file(tmp_path: Path) -> None:
-    as_of = "2026-02-01T08:00:00Z"
-    perpetual = {
-        "name": "BTCUSDT", "kind": "perpetual", "underlying": "BTC", "settlement": "linear",
-        "settlement_currency": "USDT", "multiplier": 1.0,
-    }  # fmt: skip
-    cases = [
-        {
-            "name": f"{qty:+g}", "as_of": as_of, "spot": {"BTC": 100_000.0}, "contracts": [perpetual],
-            "options": options,
-            "account": [
-                {"type": "position", "instrument": "BTCUSDT", "qty": qty},
-                {"type": "collateral", "instrument": "USDT", "qty": 20_000.0},
-            ],
-            "expected": {"im": im, "mm": mm},
-        }
-        for qty, options, im, mm in (
-            (20.0, {}, 100_000.0, 33_700.0), (-20.0, {"leverage": 5.0}, 400_000.0, 33_700.0),
-            (0.5, {}, 400.0, 200.0), (1.0, {}, 1_000.0, 450.0),
-        )
-    ]  # fmt: skip
-    file = tmp_path / "brackets.json"
-    file.write_text(json.dumps({"cases": cases}))
-    found = conform("leverage-brackets", [file])
-    assert found.ok, found.to_frame().to_string()
-    assert found.cases == 4

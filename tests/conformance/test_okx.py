@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from pmkit.core.errors import StaleParametersWarning
-from pmkit.margin import MarginResult, conform, rule
+from pmkit.margin import MarginResult, rule
 from pmkit.margin.conformance.contracts import account_of
 from pmkit.margin.parameters import select
 from pmkit.margin.rules.okx.standard import written_option_margin
@@ -25,9 +25,6 @@ from pmkit.market.snapshot import MarketSnapshot
 
 #: printed to sixteen or seventeen digits, of which the last comes from the order of the venue's sums
 PRINTED = 2e-15
-USDT = 0.99954
-INDEX = {"BTC": 97_078.9, "LTC": 101.9951}
-MARK = {"BTC": 97_093.7, "LTC": 102.0}
 AS_OF = "2025-01-15T10:26:41.642Z"
 
 
@@ -39,25 +36,7 @@ def swap(coin: str, multiplier: float) -> dict[str, Any]:
 
 
 #: the loss of the LTC line since its entry, 78 980 USDT, is booked as cash
-CASE: dict[str, Any] = {
-    "name": "position builder",
-    "source": "application interface, method position-builder",
-    "as_of": AS_OF,
-    "spot": {coin: price * USDT for coin, price in INDEX.items()},
-    "perpetual": {coin: price * USDT for coin, price in MARK.items()},
-    "fx": {"USDT": USDT},
-    "contracts": [swap("BTC", 0.01), swap("LTC", 1.0)],
-    "account": [
-        {"type": "position", "instrument": "BTC-USDT-SWAP", "qty": -10, "entry_price": 100_000.0 * USDT},
-        {"type": "position", "instrument": "LTC-USDT-SWAP", "qty": 10},
-        {"type": "collateral", "instrument": "USDT", "qty": 100.0 - 78_980.0},
-    ],
-    "expected": {
-        "im": 9643.45070718144, "mm": 2946.5480841048, "worst": -1164.4109244719994 - 183.50672805719995,
-        "worst_name": "BTC +12%, vol same; LTC -18%, vol same",
-    },
-    "tolerance": 1e-13,
-}  # fmt: skip
+CASE: dict[str, Any] = json.loads((Path(__file__).parent / "cases" / "okx-pm.json").read_text())["cases"][0]
 
 
 @pytest.fixture(scope="module")
@@ -118,17 +97,6 @@ def test_account_of_the_response(published: MarginResult) -> None:
     assert published.im == pytest.approx(9643.45070718144, rel=PRINTED)
     assert (published.status, published.margin_ratio) == ("insolvent", float("inf"))
     assert published.param_set == "okx-pm-2025-01-15"
-
-
-def test_the_shared_case_file(tmp_path: Path) -> None:
-    file = tmp_path / "okx.json"
-    file.write_text(json.dumps({"cases": [CASE]}))
-    found = conform("okx-pm", [file])
-    found.check()
-    assert found.ok and found.cases == 1 and len(found.lines) == 3
-    wrong = {**CASE, "expected": {"im": 9643.4507}}
-    file.write_text(json.dumps({"cases": [wrong]}))
-    assert conform("okx-pm", [file]).misses == 1
 
 
 def test_example_of_the_minimum_charge_part_by_part() -> None:

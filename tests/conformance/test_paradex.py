@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pmkit.margin import conform, rule
+from pmkit.margin import rule
 from pmkit.margin.conformance.contracts import account_of
 from pmkit.margin.parameters import load_parameter_sets, select
 from pmkit.margin.rules.paradex_pm import minimum_delta
@@ -120,36 +118,6 @@ def test_short_calls_against_a_plain_calculation() -> None:
     assert result.im == pytest.approx(core + fee, rel=1e-11)
     assert result.mm == pytest.approx(0.5 * core + fee, rel=1e-11)
     assert result.equity == pytest.approx(qty * now, rel=1e-11)
-
-
-#: a short perpetual: 16 % of the value, at every tail weight as much; 8 hours of funding paid by longs alone
-CASES = {
-    "source": "computed from the printed formulas",
-    "cases": [
-        {
-            "name": f"{qty:+g} perpetual, {variant}", "as_of": AS_OF, "spot": {"BTC": SPOT},
-            "variant": variant, "funding": {"BTC": 0.0002}, "contracts": [PERPETUAL],
-            "account": [
-                {"type": "position", "instrument": PERPETUAL["name"], "qty": qty},
-                {"type": "collateral", "instrument": "USDC", "qty": 50_000.0},
-            ],
-            "expected": {"im": 11_200.0 + 21.0 + paid, "mm": 5_600.0 + 21.0 + paid, "worst": -11_200.0},
-            "tolerance": 1e-12,
-        }
-        for qty, variant, paid in (
-            (1.0, "funding", 14.0), (1.0, "fee", 0.0), (-1.0, "funding", 0.0), (-1.0, "fee", 0.0),
-        )
-    ],
-}  # fmt: skip
-
-
-def test_the_shared_case_file(tmp_path: Path) -> None:
-    file = tmp_path / "paradex.json"
-    file.write_text(json.dumps(CASES))
-    found = conform("paradex-pm", [file])
-    found.check()
-    assert found.ok, found.to_frame().to_string()
-    assert found.cases == 4
 
 
 def test_dates_of_both_texts() -> None:

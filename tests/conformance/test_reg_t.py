@@ -7,13 +7,9 @@ broker's page on short strangles; and computed cases of the rates by hand.
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 
-from pmkit.margin import conform
-from tests.unit.margin.listed_books import NOW, Leg, contract, market, requirement
+from tests.unit.margin.listed_books import Leg, requirement
 
 # name, underlying, price, legs, requirement after premiums; the index level solves the two printed figures
 # of its short call and short put
@@ -158,40 +154,3 @@ def test_premium_on_one_basis_against_portfolio_margin() -> None:
     found = requirement("reg-t", 100.0, legs)
     assert found.im == pytest.approx(29_698.91, abs=0.01)
     assert found.im_equity == pytest.approx(20_000.0, abs=0.01)
-
-
-def test_case_files_of_the_shared_shape(tmp_path: Path) -> None:
-    records = []
-    for name, underlying, spot, legs, expected in CASH:
-        made = [contract(leg, underlying) for leg in legs]
-        snapshot = market({underlying: spot}, {underlying: legs})
-        records.append(
-            {
-                "name": name,
-                "as_of": NOW.isoformat(),
-                "spot": {underlying: spot},
-                "forwards": {underlying: {made[0].expiry.isoformat(): spot}},
-                "option_iv": dict(snapshot.market(underlying).option_iv),
-                "contracts": [
-                    {
-                        "name": one.name, "kind": "option", "underlying": underlying, "settlement": "linear",
-                        "settlement_currency": "USD", "multiplier": 100.0, "expiry": one.expiry.isoformat(),
-                        "strike": one.strike, "is_call": one.is_call,
-                    }
-                    for one in made
-                ],
-                "account": [
-                    {"type": "position", "instrument": one.name, "qty": leg[2]}
-                    for one, leg in zip(made, legs, strict=True)
-                ],
-                "expected": {"im": expected},
-                "tolerance": 1e-6,
-            }
-        )  # fmt: skip
-    file = tmp_path / "cases.json"
-    file.write_text(json.dumps({"cases": records}), encoding="utf-8")
-    found = conform("reg-t", [file])
-    assert found.ok and found.cases == len(CASH)
-    records[0]["expected"]["im"] += 1.0
-    file.write_text(json.dumps({"cases": records}), encoding="utf-8")
-    assert conform("reg-t", [file]).misses == 1

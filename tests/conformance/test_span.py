@@ -7,8 +7,6 @@ Source of the published array: McMillan, *Options as a Strategic Investment*, ch
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +14,7 @@ import pandas as pd
 import pytest
 
 from pmkit.instruments import Future, Instrument, Option, Portfolio, Position, listed_future, listed_option
-from pmkit.margin import Account, MarginResult, conform, rule
+from pmkit.margin import Account, MarginResult, rule
 from pmkit.margin.parameters import ParameterSet, load_parameter_sets
 from pmkit.margin.rules.span import RiskArray, RiskArrays
 from pmkit.market.snapshot import MarketSnapshot
@@ -201,34 +199,3 @@ def test_nse_future(days: float, sigma: float, rate: float, exposure: float) -> 
     assert found.addons["exposure margin"] == pytest.approx(notional * exposure, rel=1e-12)
     assert found.im == found.mm == pytest.approx(notional * (rate + exposure), rel=1e-12)
     assert found.numeraire == "INR" and found.equity == 1e6
-
-
-def test_case_files_of_the_shared_shape(tmp_path: Path) -> None:
-    call, future = contracts()
-    common = {
-        "underlying": "ES", "settlement": "linear", "settlement_currency": "USD", "multiplier": 250.0,
-        "expiry": QUARTER.isoformat(),
-    }  # fmt: skip
-    record = {
-        "name": "covered write",
-        "as_of": NOW.isoformat(),
-        "spot": {"ES": 2790.0},
-        "forwards": {"ES": {QUARTER.isoformat(): 2790.0}},
-        "option_iv": {call.name: 0.16},
-        "contracts": [
-            {"name": call.name, "kind": "option", "strike": 2825.0, "is_call": True, **common},
-            {"name": future.name, "kind": "future", **common},
-        ],
-        "account": [
-            {"type": "position", "instrument": call.name, "qty": -1.0},
-            {"type": "position", "instrument": future.name, "qty": 1.0},
-        ],
-        "parameters": {
-            "ES": {"price_scan_rate": 0.0, "price_scan_points": 120.0, "short_option_minimum": 0.0}
-        },
-        "expected": {"worst": -25_716.0, "worst_name": "ES: scenario 13", "mm": 25_716.0 + 18_290.86},
-        "tolerance": 1e-6,
-    }
-    file = tmp_path / "cases.json"
-    file.write_text(json.dumps({"cases": [record]}), encoding="utf-8")
-    assert conform("span", [file]).ok

@@ -6,17 +6,14 @@ printed in the sheet *Margin Requirement Examples for Sample Options-based Posit
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from pmkit.margin import conform, rule
+from pmkit.margin import rule
 from pmkit.margin.parameters import ParameterSet, load_parameter_sets
 from pmkit.margin.rules.tims import group_vector, scan_group
 from pmkit.pricing import black76
-from tests.unit.margin.listed_books import NOW, Leg, account, contract, market, requirement
+from tests.unit.margin.listed_books import Leg, account, contract, market, requirement
 
 STRADDLES = (
     -6244.97, -4022.80, -2210.61, -898.81, -152.11, -434.37, -1414.07, -2874.15, -4736.94, -6922.32,
@@ -105,31 +102,3 @@ def test_published_ranges(variant: str, underlying: str, down: float, up: float)
         [-down * x for x in (1.0, 0.8, 0.6, 0.4, 0.2)] + [up * x for x in (0.2, 0.4, 0.6, 0.8, 1.0)],
         atol=1e-15,
     )
-
-
-def test_case_files_of_the_shared_shape(tmp_path: Path) -> None:
-    call = contract(("C", 100.0, -10.0, 4.849454))
-    put = contract(("P", 100.0, -10.0, 4.849454))
-    record = {
-        "name": "ten straddles",
-        "as_of": NOW.isoformat(),
-        "spot": {"XYZ": 100.0},
-        "forwards": {"XYZ": {call.expiry.isoformat(): 100.0}},  # type: ignore[attr-defined]
-        "option_iv": {call.name: 0.3, put.name: 0.3},
-        "contracts": [
-            {
-                "name": one.name, "kind": "option", "underlying": "XYZ", "settlement": "linear",
-                "settlement_currency": "USD", "multiplier": 100.0, "strike": 100.0, "is_call": one is call,
-                "expiry": call.expiry.isoformat(),  # type: ignore[attr-defined]
-            }
-            for one in (call, put)
-        ],
-        "account": [{"type": "position", "instrument": one.name, "qty": -10.0} for one in (call, put)],
-        "parameters": {"XYZ": {"european": True}},
-        "expected": {"im": 6922.32, "worst": -6922.32, "worst_name": "XYZ: point 10"},
-        "tolerance": 1e-6,
-    }  # fmt: skip
-    file = tmp_path / "cases.json"
-    file.write_text(json.dumps({"cases": [record]}), encoding="utf-8")
-    assert conform("tims", [file]).ok
-    assert not conform("tims", [file], tolerance=1e-12).ok

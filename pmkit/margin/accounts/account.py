@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -15,10 +15,11 @@ from pmkit.core.result import Result
 from pmkit.instruments.contracts import Future, Instrument, Option, Perpetual, Spot
 from pmkit.instruments.portfolio import Portfolio, Position
 from pmkit.instruments.table import AccountTable, read_account_csv, read_account_rows
+from pmkit.margin.accounts.contract_marks import unit_marks
 from pmkit.market.snapshot import STABLECOINS, MarketSnapshot
 from pmkit.pricing import inverse_future_pnl, linear_future_pnl
 
-__all__ = ["STABLECOINS", "Account", "unrealised_pnl"]
+__all__ = ["STABLECOINS", "Account", "ValueParts", "unrealised_pnl"]
 
 
 def unrealised_pnl(position: Position, mark: float) -> float:
@@ -32,6 +33,23 @@ def unrealised_pnl(position: Position, mark: float) -> float:
     size = position.qty * instrument.multiplier
     pnl = inverse_future_pnl if instrument.is_inverse else linear_future_pnl
     return float(pnl(size, position.entry_price, mark))
+
+
+def _marks(instruments: Sequence[Instrument], snapshot: MarketSnapshot) -> dict[str, float]:
+    """Return marks by name."""
+    return dict(zip([i.name for i in instruments], unit_marks(instruments, snapshot).tolist(), strict=True))
+
+
+class ValueParts(NamedTuple):
+    """What an account is worth by currency, in units of it: cash with profits, options, stock and coins."""
+
+    cash: Mapping[str, float]
+    options: Mapping[str, float]
+    stock: Mapping[str, float]
+
+    def in_currency(self, currency: str) -> float:
+        """Return the value of everything that settles in a currency, in units of it."""
+        return math.fsum(part.get(currency, 0.0) for part in self)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -147,37 +165,34 @@ class Account(Result):
 
     def balances(self, snapshot: MarketSnapshot) -> dict[str, float]:
         """Return cash by currency: collateral plus unrealised profit of futures and perpetuals."""
-        cash = dict(self.collateral)
-        for position in self.portfolio:
-            if position.entry_price is None:
-                continue
-            pnl = unrealised_pnl(position, snapshot.mark(position.instrument).price)
-            currency = position.instrument.settlement_currency
-            cash[currency] = cash.get(currency, 0.0) + pnl
-        return cash
+        entered = [i.instrument for i in self.portfolio if i.entry_price is not None]
+        return self._cash(_marks([i for i in entered if not isinstance(i, Option)], snapshot))
 
     def option_value(self, snapshot: MarketSnapshot) -> dict[str, float]:
         """Return the net value of the options by settlement currency (long positive)."""
-        value: dict[str, float] = {}
-        for position in self.portfolio:
-            if isinstance(position.instrument, Option):
-                currency = position.instrument.settlement_currency
-                mark = snapshot.mark(position.instrument).price
-                value[currency] = (
-                    value.get(currency, 0.0) + position.qty * position.instrument.multiplier * mark
-                )
-        return value
+        return self._options(_marks([i for i in self.instruments if isinstance(i, Option)], snapshot))
 
     def stock_value(self, snapshot: MarketSnapshot) -> dict[str, float]:
         """Return the value of stocks and coins held as positions, by settlement currency (long positive)."""
-        value: dict[str, float] = {}
-        for position in self.portfolio:
-            instrument = position.instrument
-            if isinstance(instrument, Spot):
-                price = 1.0 if instrument.is_inverse else snapshot.mark(instrument).price
-                currency = instrument.settlement_currency
-                value[currency] = value.get(currency, 0.0) + position.qty * instrument.multiplier * price
-        return value
+        return self._stock(_marks([i for i in self.instruments if isinstance(i, Spot)], snapshot))
+
+    def value_parts(self, marks: Mapping[str, float]) -> ValueParts:
+        """Return cash, option value and stock value by currency at given marks.
+
+        Parameters
+        ----------
+        marks : mapping of str to float
+            Mark of every contract held, by name: coins for inverse options, quote currency for the rest.
+
+        Examples
+        --------
+        >>> from pmkit.instruments import stock
+        >>> held = Portfolio(positions=(Position(instrument=stock("XYZ"), qty=2.0),),
+        ...     as_of=pd.Timestamp("2026-07-31T20:00Z"))
+        >>> Account(portfolio=held, collateral={"USD": 10.0}).value_parts({"XYZ": 5.0}).in_currency("USD")
+        20.0
+        """
+        return ValueParts(self._cash(marks), self._options(marks), self._stock(marks))
 
     def equity(self, snapshot: MarketSnapshot, currency: str | None = None) -> float:
         """Return equity including the value of options and stock: of one currency, or of all in USD.
@@ -188,13 +203,42 @@ class Account(Result):
         currency : str, optional
             Only what settles in this currency, in units of it. None: everything, in USD.
         """
-        parts = [self.balances(snapshot), self.option_value(snapshot), self.stock_value(snapshot)]
+        parts = self.value_parts(_marks(self.instruments, snapshot))
         if currency is not None:
-            return math.fsum(part.get(currency, 0.0) for part in parts)
+            return parts.in_currency(currency)
         currencies = dict.fromkeys(c for part in parts for c in part)
-        return math.fsum(
-            math.fsum(part.get(c, 0.0) for part in parts) * self.price(c, snapshot) for c in currencies
-        )
+        return math.fsum(parts.in_currency(c) * self.price(c, snapshot) for c in currencies)
+
+    def _cash(self, marks: Mapping[str, float]) -> dict[str, float]:
+        cash = dict(self.collateral)
+        for position in self.portfolio:
+            if position.entry_price is None:
+                continue
+            instrument = position.instrument
+            # the premium of an option is in cash already
+            mark = math.nan if isinstance(instrument, Option) else marks[instrument.name]
+            currency = instrument.settlement_currency
+            cash[currency] = cash.get(currency, 0.0) + unrealised_pnl(position, mark)
+        return cash
+
+    def _options(self, marks: Mapping[str, float]) -> dict[str, float]:
+        value: dict[str, float] = {}
+        for position in self.portfolio:
+            instrument = position.instrument
+            if isinstance(instrument, Option):
+                currency, size = instrument.settlement_currency, position.qty * instrument.multiplier
+                value[currency] = value.get(currency, 0.0) + size * marks[instrument.name]
+        return value
+
+    def _stock(self, marks: Mapping[str, float]) -> dict[str, float]:
+        value: dict[str, float] = {}
+        for position in self.portfolio:
+            instrument = position.instrument
+            if isinstance(instrument, Spot):
+                price = 1.0 if instrument.is_inverse else marks[instrument.name]
+                currency = instrument.settlement_currency
+                value[currency] = value.get(currency, 0.0) + position.qty * instrument.multiplier * price
+        return value
 
     @property
     def instruments(self) -> tuple[Instrument, ...]:

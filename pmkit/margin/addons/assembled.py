@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -15,25 +15,22 @@ from pmkit.core.types import FloatArray
 from pmkit.margin.accounts.account import Account
 from pmkit.margin.addons.base import Part, PartCharge, PartInput
 from pmkit.margin.addons.effects import PartEffects
+from pmkit.margin.addons.tail import measured_tail
 from pmkit.margin.engine.measure_rule import MeasureRule
-from pmkit.margin.parameters import Stale
 from pmkit.margin.result import MarginResult, Step
 from pmkit.margin.rule import AnyRule
-from pmkit.margin.rule import rule as make_rule
 from pmkit.margin.study.apc import ApcTool, MarginInputs
 from pmkit.market.history import PriceHistory
 from pmkit.market.snapshot import MarketSnapshot
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["AssembledRule", "RuleLike", "with_parts"]
+__all__ = ["AssembledRule", "RuleLike"]
 
 
 class _Pieces(NamedTuple):
     """What an assembled rule is made of for one account: base, charges, margins, USD per numeraire."""
 
     result: MarginResult
+    given: PartInput
     charges: dict[str, PartCharge]
     inputs: MarginInputs
     rate: float
@@ -47,11 +44,13 @@ class AssembledRule:
     ----------
     base : rule
     parts : tuple of Part
-        Charges on top, each with a name of its own; they do not see each other.
+        Charges on top, each with a name of its own; a :class:`StressPeriod` sees those before it.
     tools : tuple of ApcTool
         Applied to the sum, in this order; their memory is ``state``.
     stressed, long_window : rule or None
         Rules behind the stressed and the long-window margin that tools ask for.
+    parts_set : str
+        Id of the dated set that the parts come from; empty for parts of the caller's own.
     """
 
     base: AnyRule
@@ -59,6 +58,7 @@ class AssembledRule:
     tools: tuple[ApcTool, ...] = ()
     stressed: AnyRule | None = None
     long_window: AnyRule | None = None
+    parts_set: str = ""
 
     def __post_init__(self) -> None:
         names = self._names()
@@ -147,7 +147,7 @@ class AssembledRule:
             one = account.with_portfolio(account.portfolio.with_positions((position,)))
             result = self._base(self.base, one, snapshot, None)
             rate = snapshot.usd_price(result.numeraire)
-            extra = self._charges(one, snapshot, result, None)
+            extra = self._charges(self._given(one, snapshot, result, None))
             lines[at] += math.fsum(charge.im for charge in extra.values()) / rate
         return np.asarray(lines, dtype=np.float64)
 
@@ -165,7 +165,9 @@ class AssembledRule:
         bare, whole = found.result, self._built(found, None)
         rows = {"base": (bare.im_equity, bare.mm_equity, math.nan)}
         for name in self._names():
-            less = self.without(name)._built(found, None)
+            bare_rule = self.without(name)
+            charges = bare_rule._charges(found.given, known=found.charges)
+            less = bare_rule._built(found._replace(charges=charges), None)
             rows[name] = (whole.addons[name], math.nan, whole.im_equity - less.im_equity)
         rows["all"] = (whole.im_equity, whole.mm_equity, math.nan)
         frame = pd.DataFrame.from_dict(rows, orient="index", columns=["im", "mm", "effect"])
@@ -173,6 +175,9 @@ class AssembledRule:
         return PartEffects(account=account.name, rule=self.name, table=frame, references=whole.cite())
 
     # -- inside ---------------------------------------------------------------------------------------------
+    def _cited(self) -> list[str]:
+        return [key for part in self.parts for key in getattr(part, "references", ())]
+
     def _names(self) -> list[str]:
         return [part.name for part in self.parts] + [tool.name for tool in self.tools]
 
@@ -197,9 +202,11 @@ class AssembledRule:
                     "use rules of one numeraire",
                 )
             known[what] = other.im_equity
+        given = self._given(account, snapshot, result, history)
         return _Pieces(
             result,
-            self._charges(account, snapshot, result, history),
+            given,
+            self._charges(given),
             MarginInputs(**known),
             snapshot.usd_price(result.numeraire),
         )
@@ -215,13 +222,15 @@ class AssembledRule:
         final = result.mm_equity if im == 0.0 else mm * called / im
         premium = result.im_equity - result.im
         unit = result.numeraire
-        steps = [Step("PART-1", f"part: {name}", x, unit, "assumed") for name, x in charged.items()]
+        clauses = {part.name: getattr(part, "clause", "PART-1") for part in self.parts}
+        steps = [Step(clauses[name], f"part: {name}", x, unit, "assumed") for name, x in charged.items()]
         steps += [Step("PART-2", f"tool: {name}", x, unit, "assumed") for name, x in moved.items()]
         steps.append(Step("PART-3", "initial margin with all parts", called - premium, unit, "assumed"))
         steps.append(Step("PART-3", "maintenance margin with all parts", final - premium, unit, "assumed"))
         return replace(
             result,
             rule=self.name,
+            param_set=f"{result.param_set} + {self.parts_set}" if self.parts_set else result.param_set,
             im=called - premium,
             mm=final - premium,
             addons={**result.addons, **charged, **moved},
@@ -231,6 +240,7 @@ class AssembledRule:
                 "parts": {part.name: dict(found.charges[part.name].figures) for part in self.parts},
             },
             state=memory if self.tools else result.state,
+            references=tuple(dict.fromkeys([*result.references, *self._cited()])),
             provenance=replace(
                 result.provenance,
                 method=f"margin.{self.name}",
@@ -256,23 +266,35 @@ class AssembledRule:
         result = self._base(used, account, snapshot, history)
         return result.im_equity * snapshot.usd_price(result.numeraire)
 
-    def _charges(
+    def _given(
         self,
         account: Account,
         snapshot: MarketSnapshot,
         result: MarginResult,
         history: PriceHistory | None,
-    ) -> dict[str, PartCharge]:
-        if not len(account.portfolio):
-            return {part.name: PartCharge(0.0, 0.0, {}) for part in self.parts}
-        given = PartInput(
+    ) -> PartInput:
+        base = self.base
+        return PartInput(
             account=account,
             snapshot=snapshot,
             result=result,
             im_usd=result.im_equity * snapshot.usd_price(result.numeraire),
-            requirement=lambda other: self._im_usd(self.base, other, snapshot, history),
+            requirement=lambda other: self._im_usd(base, other, snapshot, history),
+            tail=(lambda: measured_tail(base, account, snapshot, history))
+            if isinstance(base, MeasureRule)
+            else None,
         )
-        return {part.name: part.charge(given) for part in self.parts}
+
+    def _charges(
+        self, given: PartInput, known: Mapping[str, PartCharge] | None = None
+    ) -> dict[str, PartCharge]:
+        """Return the charge of every part; those in ``known`` that see no others are not computed again."""
+        if not len(given.account.portfolio):
+            return {part.name: PartCharge(0.0, 0.0, {}) for part in self.parts}
+        for part in self.parts:
+            kept = None if known is None or getattr(part, "sees_others", False) else known[part.name]
+            given = given.following(part.name, part.charge(given) if kept is None else kept)
+        return dict(given.before)
 
     def _tools(
         self, im: float, inputs: MarginInputs, state: Mapping[str, float] | None
@@ -292,45 +314,3 @@ class AssembledRule:
 
 #: a rule, or a rule with parts on top
 RuleLike: TypeAlias = AnyRule | AssembledRule
-
-
-def with_parts(
-    rule: str | AnyRule,
-    parts: Sequence[Part] = (),
-    *,
-    tools: Sequence[ApcTool] = (),
-    stressed: AnyRule | None = None,
-    long_window: AnyRule | None = None,
-    stale: Stale = "error",
-) -> AssembledRule:
-    """Return a rule with parts on top and tools against procyclicality.
-
-    Parameters
-    ----------
-    rule : str or rule
-        The base rule.
-    parts : sequence of Part
-    tools : sequence of ApcTool
-    stressed, long_window : rule, optional
-        Rules in the numeraire of the base rule, for tools that ask for their margin.
-    stale : {"error", "warn"}
-        For a base rule given by name.
-
-    Raises
-    ------
-    ParameterError
-        Two parts or tools of one name.
-    RuleVersionError
-        An unknown rule.
-
-    Examples
-    --------
-    >>> from pmkit.margin.addons.basis import BasisRisk
-    >>> made = with_parts("es-fhs", [BasisRisk(annualised=0.05, minimum=0.002)])
-    >>> made.name, made.without("basis").name
-    ('es-fhs + basis', 'es-fhs')
-    """
-    base = make_rule(rule, stale=stale) if isinstance(rule, str) else rule
-    return AssembledRule(
-        base=base, parts=tuple(parts), tools=tuple(tools), stressed=stressed, long_window=long_window
-    )

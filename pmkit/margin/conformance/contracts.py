@@ -13,7 +13,10 @@ from pmkit.instruments.contracts import Future, Instrument, Option, Perpetual, S
 from pmkit.instruments.portfolio import Portfolio, Position
 from pmkit.margin.accounts.account import Account
 
-__all__ = ["account_of", "contract_of"]
+__all__ = ["OBLIGATIONS", "account_of", "contract_of"]
+
+#: entries of a case with what the account owes beside its positions, by currency
+OBLIGATIONS = ("mmp_margin", "open_order_margin")
 
 _COMMON = ("name", "kind", "underlying", "settlement", "settlement_currency", "multiplier")
 _MORE: dict[str, tuple[str, ...]] = {
@@ -108,4 +111,6 @@ def account_of(record: Mapping[str, Any], name: str) -> Account:
     with warnings.catch_warnings():
         # sizes of published cases need not be multiples of a lot
         warnings.simplefilter("ignore", LotWarning)
-        return replace(account, portfolio=account.portfolio.with_positions((*account.portfolio, *held)))
+        portfolio = account.portfolio.with_positions((*account.portfolio, *held))
+    owed: dict[str, Any] = {entry: dict(record.get(entry, {})) for entry in OBLIGATIONS}
+    return replace(account, portfolio=portfolio, **owed)

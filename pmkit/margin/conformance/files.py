@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pmkit.core.errors import DataGapError, LotWarning, PmkitError, RuleVersionError, SchemaError
-from pmkit.margin.conformance.contracts import account_of
+from pmkit.margin.conformance.contracts import OBLIGATIONS, account_of
 from pmkit.margin.conformance.derive import DERIVE_READERS
-from pmkit.margin.conformance.run import ConformanceCase, read_json
+from pmkit.margin.conformance.run import FIGURES, ConformanceCase, read_json
 from pmkit.margin.rule import rule as make_rule
 from pmkit.margin.rule import rules
 from pmkit.market.snapshot import MarketSnapshot
@@ -21,7 +21,7 @@ __all__ = ["read_cases"]
 
 _SHARED = ("name", "as_of", "spot", "account", "expected")
 _MARKS = ("perpetual", "forwards", "option_iv", "funding", "discounts", "fx")
-_CASE = ("source", "variant", "contracts", "options", "parameters", "tolerance")
+_CASE = ("source", "variant", "contracts", "options", "parameters", "tolerance", *OBLIGATIONS)
 
 
 def read_cases(path: str | os.PathLike[str], rule: str) -> list[ConformanceCase]:
@@ -133,24 +133,22 @@ def _shared(name: str, record: Mapping[str, Any], rule: str) -> ConformanceCase:
             chosen = chosen.with_values(underlying, **values)
         made = make_rule(rule, stale="warn", parameters=(chosen,), **options)
     expected = dict(record["expected"])
-    figures = {key: expected.pop(key, None) for key in ("im", "mm", "worst", "worst_name")}
-    if expected:
+    worst_name = expected.pop("worst_name", None)
+    unknown = [key for key in expected if key not in FIGURES]
+    if unknown:
         raise SchemaError(
-            f"unknown expected figure {next(iter(expected))!r}", "im, mm, worst or worst_name", "remove it"
+            f"unknown expected figure {unknown[0]!r}", f"one of {', '.join(FIGURES)}, worst_name", "remove it"
         )
-    worst_name = figures.pop("worst_name")
-    numbers = {key: None if value is None else float(value) for key, value in figures.items()}
+    numbers: dict[str, Any] = {k: None if value is None else float(value) for k, value in expected.items()}
     return ConformanceCase(
         name=name,
         rule=made,
         account=account_of(record, name),
         snapshot=snapshot,
-        im=numbers["im"],
-        mm=numbers["mm"],
-        worst=numbers["worst"],
         worst_name=None if worst_name is None else str(worst_name),
         tolerance=float(record.get("tolerance", 1e-9)),
         source=str(record.get("source", "")),
+        **numbers,
     )
 
 

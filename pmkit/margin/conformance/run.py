@@ -24,9 +24,12 @@ from pmkit.market.snapshot import MarketSnapshot
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Conformance", "ConformanceCase", "ConformanceLine", "conform", "read_json", "run_case"]
+__all__ = ["FIGURES", "Conformance", "ConformanceCase", "ConformanceLine", "conform", "read_json", "run_case"]
 
 Convention = Literal["requirement", "net margin"]
+
+#: figures of a case that are compared, in the order of the lines
+FIGURES = ("im", "mm", "im_equity", "worst")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +43,7 @@ class ConformanceCase:
         With the parameters of the case.
     account : Account
     snapshot : MarketSnapshot
-    im, mm, worst : float or None
+    im, mm, im_equity, worst : float or None
         Expected figures in the numeraire; ``worst`` is the P&L of the worst scenario. None is not compared.
     worst_name : str or None
         Scenario that the source names. Another one of equal P&L is accepted.
@@ -56,6 +59,7 @@ class ConformanceCase:
     snapshot: MarketSnapshot
     im: float | None = None
     mm: float | None = None
+    im_equity: float | None = None
     worst: float | None = None
     worst_name: str | None = None
     convention: Convention = "requirement"
@@ -63,10 +67,10 @@ class ConformanceCase:
     source: str = ""
 
     def __post_init__(self) -> None:
-        if self.im is None and self.mm is None and self.worst is None:
+        if all(getattr(self, figure) is None for figure in FIGURES):
             raise SchemaError(
                 f"case {self.name!r} expects nothing",
-                "im, mm or the worst scenario",
+                "im, mm, im_equity or the worst scenario",
                 "add an expected figure",
             )
         if not (math.isfinite(self.tolerance) and self.tolerance >= 0.0):
@@ -178,11 +182,12 @@ def run_case(case: ConformanceCase) -> tuple[ConformanceLine, ...]:
     got = {
         "im": result.equity - result.im if net else result.im,
         "mm": result.equity - result.mm if net else result.mm,
+        "im_equity": result.im_equity,
         "worst": result.worst_scenario.pnl,
     }
-    expected = {"im": case.im, "mm": case.mm, "worst": case.worst}
     lines = []
-    for item, value in expected.items():
+    for item in FIGURES:
+        value: float | None = getattr(case, item)
         if value is None:
             continue
         ok = abs(got[item] - value) <= case.tolerance * max(1.0, abs(value))
@@ -234,9 +239,10 @@ def conform(
     Notes
     -----
     The shared shape is ``{"source", "cases": [...]}``. A case has ``name``, ``as_of``, ``spot``, ``account``
-    (rows of an account file) and ``expected`` (``im``, ``mm``, ``worst``, ``worst_name``); optional are the
-    marks ``perpetual``, ``forwards``, ``option_iv``, ``funding``, ``discounts``, ``fx``, then ``contracts``
-    (see :func:`pmkit.margin.conformance.contracts.contract_of`), ``variant``, ``options`` of the rule,
+    (rows of an account file) and ``expected`` (``im``, ``mm``, ``im_equity``, ``worst``, ``worst_name``);
+    optional are the obligations ``mmp_margin`` and ``open_order_margin`` by currency, the marks
+    ``perpetual``, ``forwards``, ``option_iv``, ``funding``, ``discounts``, ``fx``, then ``contracts`` (see
+    :func:`pmkit.margin.conformance.contracts.contract_of`), ``variant``, ``options`` of the rule,
     ``parameters`` by underlying, ``tolerance`` and ``source``.
     """
     from pmkit.margin.conformance.files import read_cases

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Container, Iterator
@@ -73,12 +75,13 @@ def check_account(account: Account, snapshot: MarketSnapshot, *, priced: Contain
             "add its rows",
         )
     account.check_against(snapshot)
+    options = [i for i in account.instruments if isinstance(i, Option)]
+    for option in options:
+        # what its mark needs; the price itself is computed where it is used
+        snapshot.forward(option.underlying, option.expiry)
+    snapshot.ivs(options)
     for instrument in account.instruments:
-        if isinstance(instrument, Option):
-            # what its mark needs; the price itself is computed where it is used
-            snapshot.forward(instrument.underlying, instrument.expiry)
-            snapshot.iv(instrument)
-        else:
+        if not isinstance(instrument, Option):
             snapshot.mark(instrument)
     _warn_of_age(account, snapshot)
     _warn_of_marks(account, snapshot)
@@ -96,12 +99,10 @@ def _warn_of_age(account: Account, snapshot: MarketSnapshot) -> None:
 
 def _warn_of_marks(account: Account, snapshot: MarketSnapshot) -> None:
     """Name the lines that are held and priced without a quote of their own, with the reason of the ledger."""
-    if snapshot.ledger.empty:
-        return
-    reasons = snapshot.ledger.set_index("instrument")["reason"].astype(str)
-    held = [name for name in (i.name for i in account.instruments) if name in reasons.index]
+    reasons = snapshot.ledger_reasons
+    held = [i.name for i in account.instruments if i.name in reasons]
     if held:
-        lines = "; ".join(f"{name} ({', '.join(dict.fromkeys(reasons.loc[[name]]))})" for name in held[:5])
+        lines = "; ".join(f"{name} ({', '.join(reasons[name])})" for name in held[:5])
         more = f" and {len(held) - 5} more" if len(held) > 5 else ""
         text = f"no usable quote of its own, so marked from the surface or by parity: {lines}{more}"
         warnings.warn(MarkSourceWarning(text), stacklevel=4)
@@ -109,7 +110,10 @@ def _warn_of_marks(account: Account, snapshot: MarketSnapshot) -> None:
 
 def account_fingerprint(account: Account) -> str:
     """Return the fingerprint of positions, collateral and obligations."""
-    held = [(p.instrument.name, p.qty, p.entry_price) for p in account.portfolio]
+    held: Any = [(p.instrument.name, p.qty, p.entry_price) for p in account.portfolio]
+    with contextlib.suppress(TypeError, ValueError):
+        # the same text that fingerprint would write for plain finite numbers, in one pass
+        held = json.dumps(held, allow_nan=False).encode()
     return fingerprint(
         held, dict(account.collateral), dict(account.mmp_margin), dict(account.open_order_margin)
     )

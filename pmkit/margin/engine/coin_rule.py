@@ -16,7 +16,8 @@ from pmkit.core.provenance import Provenance
 from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Future, Option, Perpetual
 from pmkit.instruments.portfolio import Portfolio
-from pmkit.margin.accounts.account import Account
+from pmkit.margin.accounts.account import Account, ValueParts
+from pmkit.margin.accounts.contract_marks import unit_marks
 from pmkit.margin.engine.base import RuleBase, check_account, collected, origin
 from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import Basis, MarginResult, Step, WorstScenario
@@ -191,6 +192,8 @@ class CoinRule(RuleBase, ABC):
             parameters = self.parameter_set(snapshot, currency)
         book = account.portfolio.of_underlying(currency)
         held = self.charger(book, currency, snapshot, parameters).charge(book.quantities)
+        marks = unit_marks(account.instruments, snapshot).tolist()
+        value = account.value_parts({i.name: m for i, m in zip(account.instruments, marks, strict=True)})
         mmp = account.mmp_margin.get(currency, 0.0)
         orders = account.open_order_margin.get(currency, 0.0)
         obligations = {k: v for k, v in (("mmp_margin", mmp), ("open_order_margin", orders)) if v > 0.0}
@@ -203,6 +206,34 @@ class CoinRule(RuleBase, ABC):
             Step(clause, "initial margin", initial, currency),
             Step(clause, "maintenance margin", held.mm, currency),
         )
+        return self._stated(
+            account,
+            snapshot,
+            parameters,
+            currency,
+            value,
+            (*said, *texts),
+            im=initial,
+            mm=held.mm,
+            worst_scenario=held.worst,
+            scenario_vector=held.vector,
+            addons={**held.addons, **obligations},
+            steps=steps,
+            figures=held.figures,
+            provenance=self.provenance(account, snapshot, parameters),
+        )
+
+    def _stated(
+        self,
+        account: Account,
+        snapshot: MarketSnapshot,
+        parameters: ParameterSet,
+        currency: str,
+        value: ValueParts,
+        said: Sequence[str],
+        **figures: Any,
+    ) -> MarginResult:
+        """Return the result of one coin with what does not depend on the charge filled in."""
         return MarginResult(
             rule=self.name,
             variant=self.variant,
@@ -211,21 +242,14 @@ class CoinRule(RuleBase, ABC):
             param_set=parameters.id,
             param_set_age_days=self.age_days(parameters, snapshot),
             numeraire=currency,
-            im=initial,
-            mm=held.mm,
             basis=self.basis,
-            net_option_value=account.option_value(snapshot).get(currency, 0.0),
-            equity=account.equity(snapshot, currency),
+            net_option_value=value.options.get(currency, 0.0),
+            equity=value.in_currency(currency),
             collateral_treatment="own coin only",
             not_eligible={c: x for c, x in account.collateral.items() if c != currency and x != 0.0},
-            worst_scenario=held.worst,
-            scenario_vector=held.vector,
-            addons={**held.addons, **obligations},
-            steps=steps,
-            figures=held.figures,
-            warnings=tuple(dict.fromkeys([*said, *texts])),
-            provenance=self.provenance(account, snapshot, parameters),
+            warnings=tuple(dict.fromkeys(said)),
             references=self.citations,
+            **figures,
         )
 
     def _refuse_debts(self, account: Account, currencies: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -15,22 +15,20 @@ from pmkit.core.types import FloatArray, IntArray
 from pmkit.instruments.contracts import Instrument, Option
 from pmkit.instruments.portfolio import Position
 from pmkit.margin.accounts.account import Account, unrealised_pnl
+from pmkit.margin.accounts.contract_marks import unit_marks
 from pmkit.margin.engine.base import AccountRule, check_account, collected
 from pmkit.margin.engine.usd_rule import UsdCharge
 from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import MarginResult
 from pmkit.market.snapshot import MarketSnapshot
-from pmkit.pricing import black76
 
 __all__ = [
     "Charged",
     "CrossAccountRule",
     "Holdings",
     "holdings",
-    "option_discounts",
     "refuse_obligations",
     "require_contracts",
-    "unit_marks",
 ]
 
 
@@ -77,44 +75,6 @@ class Holdings:
     def option_value(self, quantities: FloatArray) -> float:
         """Return the net value of the options, USD."""
         return math.fsum(quantities * self.value)
-
-
-def option_discounts(options: Sequence[Option], snapshot: MarketSnapshot) -> FloatArray:
-    """Return the discount factor inside the price of each option, 1 for coin-settled ones."""
-    return np.array(
-        [1.0 if o.is_inverse else snapshot.discount(o.underlying, o.expiry) for o in options],
-        dtype=np.float64,
-    )
-
-
-def unit_marks(instruments: Sequence[Instrument], snapshot: MarketSnapshot) -> FloatArray:
-    """Return the mark of each contract, coins for inverse options and USD for the rest; options in one call.
-
-    Examples
-    --------
-    >>> from pmkit.instruments import parse_instrument
-    >>> snap = MarketSnapshot.from_marks("2026-08-01T00:00:00Z", {"BTC": 50_000.0})
-    >>> unit_marks([parse_instrument("BTC-PERPETUAL", snap.as_of)], snap).tolist()
-    [50000.0]
-    """
-    marks = np.zeros(len(instruments))
-    options = [(line, i) for line, i in enumerate(instruments) if isinstance(i, Option)]
-    for line, instrument in enumerate(instruments):
-        if not isinstance(instrument, Option):
-            marks[line] = snapshot.mark(instrument).price
-    if options:
-        forward = np.array([snapshot.forward(o.underlying, o.expiry) for _, o in options])
-        price = black76(
-            forward,
-            [o.strike for _, o in options],
-            [snapshot.tau(o.expiry) for _, o in options],
-            [snapshot.iv(o) for _, o in options],
-            df=option_discounts([o for _, o in options], snapshot),
-            is_call=[o.is_call for _, o in options],
-        )
-        inverse = np.array([o.is_inverse for _, o in options])
-        marks[[line for line, _ in options]] = np.where(inverse, price / forward, price)
-    return marks
 
 
 def holdings(account: Account, snapshot: MarketSnapshot) -> Holdings:

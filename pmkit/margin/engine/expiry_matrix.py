@@ -6,22 +6,23 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from pmkit.core.types import BoolArray, FloatArray, IntArray
+from pmkit.core.types import BoolArray, FloatArray
 from pmkit.instruments.contracts import Option
 from pmkit.margin.accounts.account import Account
 from pmkit.margin.conformance.feeds import CollateralFeed, ExpiryFeed, Feeds
 from pmkit.margin.engine.base import origin
+from pmkit.margin.engine.expiry_options import PricedExpiry, expiry_options, naked_shorts, scenario_rows
 from pmkit.margin.engine.risk_matrix import (
     ExpiryOptions,
     ExpiryTransform,
     MatrixRow,
     expiry_values,
-    percent,
     weighted_rows,
     worst_row,
 )
@@ -30,115 +31,54 @@ from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import Step, WorstScenario
 from pmkit.margin.schemas import ExpiryMatrixParameters
 from pmkit.market.snapshot import MarketSnapshot
-from pmkit.scenarios import TermScaling
 
 __all__ = [
     "BASIS_ROW",
+    "Amounts",
     "ExpiryMatrixBook",
     "ExpiryMatrixRule",
     "HeldBook",
     "PricedExpiry",
-    "naked_shorts",
-    "scenario_rows",
-    "shocked_vols",
 ]
 
 #: name of the basis contingency where it is worse than every scenario
 BASIS_ROW = "basis contingency"
-_SIGN = {"up": 1.0, "same": 0.0, "down": -1.0, "linear skew": 0.0, "abs skew": 0.0}
-
-
-def scenario_rows(scenarios: tuple[tuple[Any, ...], ...]) -> tuple[MatrixRow, ...]:
-    """Return labelled rows from (move, vol word) or (move, vol word, weight).
-
-    Examples
-    --------
-    >>> [row.label for row in scenario_rows(((0.18, "up", 1.0), (-0.66, "up", 0.21), (0.0, "abs skew", 1.0)))]
-    ['+18%, vol up', '-66% tail, vol up', 'abs skew']
-    """
-    rows = []
-    for move, word, *rest in scenarios:
-        weight = rest[0] if rest else 1.0
-        skew = word.endswith("skew")
-        table = "skew" if skew else "regular" if weight == 1.0 else "tail"
-        label = word if skew else f"{percent(move)}{' tail' if table == 'tail' else ''}, vol {word}"
-        rows.append(MatrixRow(table, label, move, _SIGN[word], weight))
-    return tuple(rows)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PricedExpiry:
-    """Options of one expiry with everything that does not depend on quantities."""
-
-    at: IntArray  # positions of its options in the portfolio
-    size: FloatArray  # units of underlying per contract
-    options: ExpiryOptions
-    feed: ExpiryFeed
-    marks: FloatArray  # value of one unit without a shock
-    values: FloatArray  # options × scenarios
-    basis: FloatArray  # options × (up, down)
-    transform: ExpiryTransform
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeldBook:
-    """A book at given quantities: sizes by expiry, marks, worst entry."""
+    """A book at given quantities: what the contingencies need, and the worst entry.
 
-    sizes: list[FloatArray]
+    Attributes
+    ----------
+    marks, gross : list of float
+        By expiry: value without a shock in USD, and units held, longs and shorts added up.
+    naked : float
+        Net short units over the strikes of every expiry.
+    perpetuals : float
+        Signed units.
+    coin_values, amounts : list of float
+        Balances in USD and in units.
+    worst : WorstScenario
+    """
+
     marks: list[float]
+    gross: list[float]
+    naked: float
     perpetuals: float
-    coin_values: FloatArray
-    amounts: FloatArray
-    frame: pd.DataFrame
+    coin_values: list[float]
+    amounts: list[float]
     worst: WorstScenario
 
 
-def expiry_options(
-    held: list[Option], snapshot: MarketSnapshot, feed: ExpiryFeed, window: float, discount: float
-) -> ExpiryOptions:
-    """Return the options of one expiry with its forward split into what moves and what is fixed."""
-    first = held[0]
-    tau = snapshot.tau(first.expiry)
-    forward = snapshot.forward(first.underlying, first.expiry)
-    fixed = feed.fixed
-    if fixed is None:
-        fixed = forward * max(window - tau * 365.0 * 86_400.0, 0.0) / window
-    return ExpiryOptions(
-        strike=np.array([o.strike for o in held], dtype=np.float64),
-        is_call=np.array([o.is_call for o in held], dtype=bool),
-        iv=np.array([snapshot.iv(o) for o in held], dtype=np.float64),
-        tau=tau,
-        moving=max(forward - fixed, 0.0),
-        fixed=min(fixed, forward),
-        discount=discount,
-    )
+class Amounts(NamedTuple):
+    """What a book is charged: requirements and add-ons in USD, initial factor, (low, high) parts."""
 
-
-def naked_shorts(strikes: FloatArray, sizes: FloatArray) -> float:
-    """Return the net short units over strikes, calls and puts of one strike taken together."""
-    return math.fsum(max(-math.fsum(sizes[strikes == strike]), 0.0) for strike in np.unique(strikes))
-
-
-def shocked_vols(
-    options: ExpiryOptions, words: Sequence[str], table: ExpiryMatrixParameters, floor: float
-) -> FloatArray:
-    """Return the shocked vols, shape (options, scenarios); columns of other words keep the marked ones.
-
-    Notes
-    -----
-    ``up``: ``max(iv (1 + range_up g), floor)``; ``down``: ``iv max(1 - range_down g, 0)``, ``g`` the power
-    law in days to expiry.
-    """
-    scale = TermScaling(
-        reference_days=table.vega_reference_days,
-        short_power=table.short_term_vega_power,
-        long_power=table.long_term_vega_power,
-        floor_days=table.vega_floor_days,
-    ).scale(options.tau * 365.0)
-    up = np.maximum(options.iv * (1.0 + table.volatility_range_up * scale), floor)
-    down = options.iv * max(1.0 - table.volatility_range_down * scale, 0.0)
-    vols = {"up": up, "down": down}
-    return np.stack([vols.get(word, options.iv) for word in words], axis=1)
+    im: float
+    mm: float
+    addons: Mapping[str, float]
+    factor: float
+    parts: Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,8 +98,12 @@ class ExpiryMatrixBook(ABC):
     prefix: ClassVar[str]
 
     @abstractmethod
-    def finish(self, held: HeldBook) -> UsdCharge:
+    def finish(self, held: HeldBook) -> Amounts:
         """Return the charge once worst entry and amounts are known."""
+
+    @abstractmethod
+    def last_steps(self, held: HeldBook, found: Amounts) -> list[Step]:
+        """Return the steps after the worst entry."""
 
     def charge(self, quantities: FloatArray, amounts: FloatArray) -> UsdCharge:
         """Return the charge of signed contracts and coin balances (clauses 3 to 12)."""
@@ -167,9 +111,7 @@ class ExpiryMatrixBook(ABC):
         marks = [math.fsum(s * e.marks) for s, e in zip(sizes, self.expiries, strict=True)]
         perpetuals = math.fsum(quantities * self.perpetual_size)
         values = amounts * self.coin_prices / self.feeds.stable
-        move = np.array([row.move for row in self.rows])
-        weight = np.array([row.weight for row in self.rows])
-        moved = perpetuals * self.perpetual + math.fsum(values[self.moving])
+        move, weight, moved = self.moves, self.weights, self.straight(perpetuals, values)
         pnl = weighted_rows(
             [e.values for e in self.expiries], sizes, marks, [e.transform for e in self.expiries],
             moved * move, weight,
@@ -188,24 +130,65 @@ class ExpiryMatrixBook(ABC):
         )
         at = worst_row(frame["final"].to_numpy(), frame["vol"].to_numpy().astype(np.float64))
         held = HeldBook(
-            sizes=sizes,
             marks=marks,
+            gross=[math.fsum(np.abs(size)) for size in sizes],
+            naked=math.fsum(
+                naked_shorts(e.options.strike, size) for e, size in zip(self.expiries, sizes, strict=True)
+            ),
             perpetuals=perpetuals,
-            coin_values=values,
-            amounts=amounts,
-            frame=frame,
+            coin_values=values.tolist(),
+            amounts=amounts.tolist(),
             worst=WorstScenario(str(frame.index[at]), float(frame["final"].to_numpy()[at])),
         )
-        return self.finish(held)
+        found = self.finish(held)
+        return UsdCharge(
+            im=found.im,
+            mm=found.mm,
+            equity=math.fsum([*held.marks, *held.coin_values]),
+            option_value=math.fsum(held.marks),
+            addons={name: value for name, value in found.addons.items() if value != 0.0},
+            worst=held.worst,
+            vector=frame.loc[frame["table"] != "basis", "final"].rename("pnl"),
+            steps=(*self._first_steps(held, frame), *self.last_steps(held, found)),
+            figures={"matrix": frame},
+        )
+
+    @cached_property
+    def moves(self) -> FloatArray:
+        """Relative price move of each scenario."""
+        return np.array([row.move for row in self.rows])
+
+    @cached_property
+    def weights(self) -> FloatArray:
+        """Weight of each scenario."""
+        return np.array([row.weight for row in self.rows])
+
+    def straight(self, perpetuals: float, values: FloatArray) -> float:
+        """Return the USD value that moves in proportion to the price: perpetuals and moving collateral."""
+        return perpetuals * self.perpetual + math.fsum(values[self.moving])
 
     def _basis(self, sizes: list[FloatArray], marks: list[float]) -> float:
         """Return the basis contingency, 0 or below: the worse side of every expiry, never offset."""
+        lines = zip(self.expiries, sizes, marks, strict=True)
+        return math.fsum(self.basis_part(e, size, e.basis, mark) for e, size, mark in lines) + 0.0
+
+    def basis_part(self, expiry: PricedExpiry, size: FloatArray, values: FloatArray, mark: float) -> float:
+        """Return the basis contingency of one expiry, 0 or below.
+
+        Parameters
+        ----------
+        expiry : PricedExpiry
+        size : ndarray, shape (lines,)
+            Signed units.
+        values : ndarray, shape (lines, 2)
+            Value of a unit of each line with the forward up and down.
+        mark : float
+            Value of the expiry without a shock, USD.
+        """
         t = self.parameters.table(self.underlying)
-        parts = []
-        for size, mark, e in zip(sizes, marks, self.expiries, strict=True):
-            up, down = (math.fsum(size * e.basis[:, side]) - mark for side in (0, 1))
-            parts.append(min(up, down, 0.0) * (t.basis_add_factor + t.basis_mult_factor * e.options.tau))
-        return math.fsum(parts) + 0.0
+        up, down = (math.fsum(size * values[:, side]) - mark for side in (0, 1))
+        rate: float = t.basis_add_factor + t.basis_mult_factor * expiry.options.tau
+        return min(up, down, 0.0) * rate
 
     def doubt(self, held: HeldBook, straight: float) -> list[float]:
         """Return the confidence terms: units that move in a straight line, then every expiry, USD.
@@ -218,9 +201,9 @@ class ExpiryMatrixBook(ABC):
             min(seen.spot_confidence, seen.perpetual_confidence) if held.perpetuals else seen.spot_confidence
         )
         terms = [self.penalty(both, t) * straight * self.spot]
-        for size, e in zip(held.sizes, self.expiries, strict=True):
+        for gross, e in zip(held.gross, self.expiries, strict=True):
             lowest = min(both, e.feed.forward_confidence, e.feed.rate_confidence, e.feed.vol_confidence)
-            terms.append(self.penalty(lowest, t) * math.fsum(np.abs(size)) * self.spot)
+            terms.append(self.penalty(lowest, t) * gross * self.spot)
         return terms
 
     @staticmethod
@@ -237,9 +220,8 @@ class ExpiryMatrixBook(ABC):
         """Return a step of this generation with the origin of the keys behind it."""
         return Step(f"{self.prefix}-{clause}", what, value, unit, origin(self.parameters, *keys))
 
-    def first_steps(self, held: HeldBook) -> list[Step]:
+    def _first_steps(self, held: HeldBook, frame: pd.DataFrame) -> list[Step]:
         """Return the steps that both generations share, up to the worst entry."""
-        frame = held.frame
         steps = [self.step(3, "value of options", math.fsum(held.marks)),
                  self.step(3, "value of collateral", math.fsum(held.coin_values))]  # fmt: skip
         for table in dict.fromkeys(row.table for row in self.rows):
@@ -250,23 +232,6 @@ class ExpiryMatrixBook(ABC):
         steps.append(self.step(7, BASIS_ROW, basis, "basis_add_factor", "basis_mult_factor", "basis_move_up"))
         steps.append(self.step(8, f"worst entry: {held.worst.name}", held.worst.pnl))
         return steps
-
-    def result(
-        self, held: HeldBook, im: float, mm: float, addons: Mapping[str, float], steps: list[Step]
-    ) -> UsdCharge:
-        """Return the charge with the pieces that both generations report alike."""
-        vector = held.frame.loc[held.frame["table"] != "basis", "final"].rename("pnl")
-        return UsdCharge(
-            im=im,
-            mm=mm,
-            equity=math.fsum([*held.marks, *held.coin_values]),
-            option_value=math.fsum(held.marks),
-            addons={name: value for name, value in addons.items() if value != 0.0},
-            worst=held.worst,
-            vector=vector,
-            steps=tuple(steps),
-            figures={"matrix": held.frame},
-        )
 
 
 class ExpiryMatrixRule(UsdRule):

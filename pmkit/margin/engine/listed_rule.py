@@ -15,9 +15,10 @@ from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Instrument, Option, Spot
 from pmkit.instruments.portfolio import Portfolio, Position
 from pmkit.margin.accounts.account import Account, unrealised_pnl
+from pmkit.margin.accounts.contract_marks import unit_marks
 from pmkit.margin.engine.base import AccountRule, check_account, collected
 from pmkit.margin.engine.coin_rule import Charger
-from pmkit.margin.engine.cross_account import refuse_obligations, require_contracts, unit_marks
+from pmkit.margin.engine.cross_account import refuse_obligations, require_contracts
 from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import Basis, MarginResult, Step
 from pmkit.market.history import PriceHistory

@@ -85,7 +85,11 @@ class MeasureRule(RuleBase, ABC):
 
     def known_history(self, history: PriceHistory | None, snapshot: MarketSnapshot) -> PriceHistory:
         """Return what was known of the prices at the snapshot."""
-        whole = load_history(DEFAULT_HISTORY) if history is None else history
+        if history is None:
+            if "history" not in self._kept:
+                self._kept["history"] = load_history(DEFAULT_HISTORY)
+            history = self._kept["history"]
+        whole: PriceHistory = history
         # A close stands at midnight at the end of its date, so the snapshot's own day is not over yet.
         return whole.until(f"{snapshot.as_of - pd.Timedelta(days=1):%Y-%m-%d}")
 

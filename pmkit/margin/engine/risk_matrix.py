@@ -1,9 +1,9 @@
 """Risk-matrix margins: one engine for tables of price moves and vol shocks, tail rows included.
 
-Two roads lead to the cells. Contracts whose value follows the market's own conventions go through
-:func:`pmkit.risk.revalue`; options whose rule fixes part of the forward, discounts, or shocks the smile are
-revalued here, expiry by expiry. After that the road is one: expiry values are transformed, summed over the
-book, weighted, and the worst entry is taken.
+Two roads lead to the cells. Contracts whose value follows the market's own conventions are revalued by
+:func:`pmkit.margin.engine.matrix_cells.unit_cells`; options whose rule fixes part of the forward, discounts,
+or shocks the smile are revalued here, expiry by expiry. After that the road is one: expiry values are
+transformed, summed over the book, weighted, and the worst entry is taken.
 """
 
 from __future__ import annotations
@@ -11,18 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from pmkit.core.types import FloatArray
-from pmkit.instruments.contracts import Instrument, Option
-from pmkit.instruments.portfolio import Position
-from pmkit.market.snapshot import MarketSnapshot
-from pmkit.pricing import black76, combine, greeks
-from pmkit.risk import revalue
-from pmkit.scenarios import ScenarioSet, TermScaling, table
+from pmkit.core.types import FloatArray, IntArray
+from pmkit.pricing import black76, combine
+from pmkit.scenarios import TermScaling
 
 __all__ = [
     "ExpiryOptions",
@@ -30,18 +27,24 @@ __all__ = [
     "MatrixOutcome",
     "MatrixRow",
     "MatrixSpec",
-    "coin_delta",
+    "ShapedCells",
     "evaluate",
+    "evaluate_rows",
     "expiry_values",
-    "matrix_scenarios",
     "percent",
-    "unit_cells",
+    "rounded_loss",
+    "row_vols",
+    "shaped",
     "weighted_rows",
     "worst_row",
+    "worst_rows",
 ]
 
-ExpiryTransform = Callable[[FloatArray, float], FloatArray]
-"""P&L of one expiry by scenario from its shocked values by scenario and its value without a shock."""
+ExpiryTransform = Callable[[FloatArray, float | FloatArray], FloatArray]
+"""P&L of one expiry by scenario from its shocked values by scenario and its value without a shock.
+
+Several accounts stand in rows, with a column of their values.
+"""
 
 
 class MatrixRow(NamedTuple):
@@ -100,7 +103,7 @@ class MatrixSpec:
         n = self.buckets_per_side
         return tuple(self.price_range * i / n for i in range(-n, n + 1))
 
-    @property
+    @cached_property
     def rows(self) -> list[MatrixRow]:
         """Every scenario: standard table move by move, then tail rows."""
         vols = (("vol down", -self.vol_down), ("vol same", 0.0), ("vol up", self.vol_up))
@@ -151,37 +154,6 @@ def percent(move: float) -> str:
     return "0%" if move == 0.0 else f"{text}%"
 
 
-def matrix_scenarios(spec: MatrixSpec, underlying: str) -> ScenarioSet:
-    """Return the scenarios of a matrix for one underlying: instantaneous, vol held at the strike.
-
-    Examples
-    --------
-    >>> shocks = {"vol_up": 0.5, "vol_down": 0.25, "vol_term": TermScaling()}
-    >>> spec = MatrixSpec(price_range=0.16, buckets_per_side=4, **shocks)
-    >>> scen = matrix_scenarios(spec, "BTC")
-    >>> len(scen), scen.label(0)
-    (27, '-16%, vol down')
-    """
-    return table(
-        [(row.label, row.move, row.vol) for row in spec.rows],
-        dynamics="sticky_strike",
-        vol_term=spec.vol_term,
-        min_vol_up=spec.min_vol_up,
-        underlyings=[underlying],
-        name="risk matrix",
-    )
-
-
-def unit_cells(
-    spec: MatrixSpec, instruments: Sequence[Instrument], underlying: str, snapshot: MarketSnapshot
-) -> FloatArray:
-    """Return the P&L in coin of one contract of each instrument, shape (instruments, cells)."""
-    scenarios = matrix_scenarios(spec, underlying)
-    if not instruments:
-        return np.zeros((0, len(scenarios)))
-    return revalue(list(instruments), snapshot, scenarios).unit_coin
-
-
 def evaluate(spec: MatrixSpec, cells: FloatArray, quantities: FloatArray, spot: float) -> MatrixOutcome:
     """Return what the rule makes of the cells of one currency.
 
@@ -189,7 +161,7 @@ def evaluate(spec: MatrixSpec, cells: FloatArray, quantities: FloatArray, spot: 
     ----------
     spec : MatrixSpec
     cells : ndarray, shape (instruments, cells)
-        Coin P&L of one contract, from :func:`unit_cells`.
+        Coin P&L of one contract, from :func:`pmkit.margin.engine.matrix_cells.unit_cells`.
     quantities : ndarray, shape (instruments,)
         Signed contracts.
     spot : float
@@ -206,10 +178,53 @@ def evaluate(spec: MatrixSpec, cells: FloatArray, quantities: FloatArray, spot: 
     ``c = (max(|m|/R, 1) − 1) A / ((1 + sgn(m) R) S)``. Gains are cut to ``gain_offset`` and to
     ``max_gain_usd / S``.
     """
+    pnl = combine(cells, quantities) if cells.size else np.zeros(len(spec.rows))
+    return evaluate_rows(spec, pnl, spot)
+
+
+def evaluate_rows(spec: MatrixSpec, pnl: FloatArray, spot: float) -> MatrixOutcome:
+    """Return what the rule makes of the coin P&L of a book by scenario; see :func:`evaluate`."""
     rows = spec.rows
-    pnl = combine(cells, quantities) if cells.size else np.zeros(len(rows))
+    parts = shaped(spec, pnl, spot)
+    vol = row_vols(rows)
+    frame = pd.DataFrame(
+        {
+            "table": [row.table for row in rows],
+            "move": [row.move for row in rows],
+            "vol": vol.astype(np.int64),
+            "pnl": pnl,
+            "adjusted": parts.adjusted,
+            "cap": parts.cap,
+            "dampened": parts.dampened,
+            "final": parts.final,
+        },
+        index=pd.Index([row.label for row in rows], name="scenario"),
+    )
+    at = worst_row(parts.dampened, vol)
+    return MatrixOutcome(
+        frame=frame,
+        worst_case=rounded_loss(spec, float(parts.final[at])),
+        worst_label=rows[at].label,
+        worst_pnl=float(parts.dampened[at]),
+    )
+
+
+class ShapedCells(NamedTuple):
+    """Summed cells after each step; the cap has one entry a scenario, the others the shape of the sums."""
+
+    adjusted: FloatArray
+    cap: FloatArray
+    dampened: FloatArray
+    final: FloatArray
+
+
+def shaped(spec: MatrixSpec, pnl: FloatArray, spot: float) -> ShapedCells:
+    """Return what tail rescale, dampener and gain offset make of summed cells, scenarios on the last axis.
+
+    The formulas are those of :func:`evaluate`.
+    """
+    rows = spec.rows
     move = np.array([row.move for row in rows])
-    vol = np.sign([row.vol for row in rows]).astype(np.int64)
     extended = np.array([row.table == "extended" for row in rows])
     safe = np.where(extended, move, 1.0)
     edge = 1.0 + np.sign(move) * spec.price_range
@@ -219,28 +234,32 @@ def evaluate(spec: MatrixSpec, cells: FloatArray, quantities: FloatArray, spot: 
     cap = np.where(extended, multiple * spec.dampener_usd / (edge * spot), 0.0)
     dampened = np.sign(adjusted) * np.maximum(np.abs(adjusted) - cap, 0.0) + 0.0  # no negative zeros
     gain = np.minimum(dampened * spec.gain_offset, spec.max_gain_usd / spot)
-    final = np.where(dampened > 0.0, gain, dampened)
-    frame = pd.DataFrame(
-        {
-            "table": [row.table for row in rows],
-            "move": move,
-            "vol": vol,
-            "pnl": pnl,
-            "adjusted": adjusted,
-            "cap": cap,
-            "dampened": dampened,
-            "final": final,
-        },
-        index=pd.Index([row.label for row in rows], name="scenario"),
-    )
-    at = worst_row(dampened, vol.astype(np.float64))
-    loss = max(-float(final[at]), 0.0)
-    return MatrixOutcome(
-        frame=frame,
-        worst_case=loss if spec.decimals is None else round(loss, spec.decimals),
-        worst_label=str(frame.index[at]),
-        worst_pnl=float(dampened[at]),
-    )
+    return ShapedCells(adjusted, cap, dampened, np.where(dampened > 0.0, gain, dampened))
+
+
+def rounded_loss(spec: MatrixSpec, final: float) -> float:
+    """Return the positive loss of a cell, rounded as the rule rounds it."""
+    loss = max(-final, 0.0)
+    return loss if spec.decimals is None else round(loss, spec.decimals)
+
+
+def row_vols(rows: Sequence[MatrixRow]) -> FloatArray:
+    """Return the sign of the vol shock of each row: -1, 0 or 1."""
+    return np.sign([row.vol for row in rows])
+
+
+def worst_rows(pnl: FloatArray, vol: FloatArray) -> IntArray:
+    """Return :func:`worst_row` of each row of a matrix (accounts, scenarios).
+
+    Examples
+    --------
+    >>> worst_rows(np.array([[0.0, -3.0, -3.0], [-4.0, 1.0, -4.0]]), np.array([1.0, -1.0, 0.0])).tolist()
+    [2, 2]
+    """
+    # the first lowest entry, once scenarios without a vol shock come first
+    order = np.argsort(np.abs(vol), kind="stable")
+    found: IntArray = order[np.argmin(pnl[:, order], axis=1)]
+    return found
 
 
 def worst_row(pnl: FloatArray, vol: FloatArray) -> int:
@@ -337,20 +356,3 @@ def weighted_rows(
     for unit, size, mark, transform in zip(values, sizes, marks, transforms, strict=True):
         total += transform(combine(unit, size), mark)
     return total * weights + 0.0  # no negative zeros
-
-
-def coin_delta(position: Position, snapshot: MarketSnapshot) -> float:
-    """Return the delta of a position in coins: Black's delta for options, size over mark for inverse futures.
-
-    Black's delta of a coin-settled option is that of its USD value; the coin value held in the premium is not
-    taken off.
-    """
-    instrument = position.instrument
-    size = position.qty * instrument.multiplier
-    mark = snapshot.mark(instrument)
-    if not isinstance(instrument, Option):
-        return size / mark.price if instrument.is_inverse else size
-    forward = snapshot.forward(instrument.underlying, instrument.expiry)
-    tau = snapshot.tau(instrument.expiry)
-    found = greeks(forward, instrument.strike, tau, mark.iv, is_call=instrument.is_call)
-    return size * float(found.delta)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -21,7 +21,7 @@ from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import Basis, MarginResult, Step
 from pmkit.market.snapshot import MarketSnapshot
 
-__all__ = ["CASH", "UsdBook", "UsdCharge", "UsdRule"]
+__all__ = ["CASH", "UsdBook", "UsdCharge", "UsdRule", "profit_and_cash"]
 
 #: Currencies that count as cash of the account at their face value.
 CASH = ("USDC", "USD")
@@ -41,6 +41,16 @@ class UsdBook(Protocol):
     def charge(self, quantities: FloatArray, amounts: FloatArray) -> UsdCharge:
         """Return the charge of signed contracts, shape (instruments,), and balances, shape (coins,)."""
         ...
+
+
+def profit_and_cash(account: Account, snapshot: MarketSnapshot) -> tuple[float, float]:
+    """Return the profit of perpetuals that is not settled, and the cash of an account, USD."""
+    profit = math.fsum(
+        unrealised_pnl(p, snapshot.mark(p.instrument).price)
+        for p in account.portfolio
+        if isinstance(p.instrument, Perpetual)
+    )
+    return profit, math.fsum(account.collateral.get(name, 0.0) for name in CASH)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,12 +127,7 @@ class UsdRule(RuleBase, ABC):
         book = self.book(account, coins, snapshot, parameters, underlyings)
         amounts = np.array([account.collateral[name] for name in coins], dtype=np.float64)
         held = book.charge(account.portfolio.quantities, amounts)
-        profit = math.fsum(
-            unrealised_pnl(p, snapshot.mark(p.instrument).price)
-            for p in account.portfolio
-            if isinstance(p.instrument, Perpetual)
-        )
-        cash = math.fsum(account.collateral.get(name, 0.0) for name in CASH)
+        profit, cash = profit_and_cash(account, snapshot)
         equity = math.fsum([held.equity, profit, cash])
         maintenance, initial = self.money_clauses
         steps = (
@@ -135,7 +140,35 @@ class UsdRule(RuleBase, ABC):
             Step(initial, "initial margin", held.im, "USD"),
             Step(initial, "net initial margin", equity - held.im, "USD"),
         )
-        notes = ("feeds that were not given are replaced by defaults",) if feeds.assumes else ()
+        return self._stated(
+            account,
+            snapshot,
+            parameters,
+            left_out,
+            said,
+            im=held.im,
+            mm=held.mm,
+            net_option_value=held.option_value,
+            equity=equity,
+            worst_scenario=held.worst,
+            scenario_vector=held.vector,
+            addons=held.addons,
+            steps=steps,
+            figures=held.figures,
+            provenance=self.provenance(account, snapshot, parameters, data={"feeds": feeds.fingerprint}),
+        )
+
+    def _stated(
+        self,
+        account: Account,
+        snapshot: MarketSnapshot,
+        parameters: ParameterSet,
+        left_out: Mapping[str, float],
+        said: Sequence[str],
+        **figures: Any,
+    ) -> MarginResult:
+        """Return the result with what does not depend on the charge filled in."""
+        assumes = self._feeds().assumes
         return MarginResult(
             rule=self.name,
             variant=self.variant,
@@ -144,22 +177,13 @@ class UsdRule(RuleBase, ABC):
             param_set=parameters.id,
             param_set_age_days=self.age_days(parameters, snapshot),
             numeraire="USD",
-            im=held.im,
-            mm=held.mm,
             basis=self.basis,
-            net_option_value=held.option_value,
-            equity=equity,
             collateral_treatment=self.collateral_treatment,
             not_eligible=left_out,
-            worst_scenario=held.worst,
-            scenario_vector=held.vector,
-            addons=held.addons,
-            steps=steps,
-            figures=held.figures,
             warnings=tuple(dict.fromkeys(said)),
-            notes=notes,
-            provenance=self.provenance(account, snapshot, parameters, data={"feeds": feeds.fingerprint}),
+            notes=("feeds that were not given are replaced by defaults",) if assumes else (),
             references=self.citations,
+            **figures,
         )
 
     def line_im_equity(self, account: Account, snapshot: MarketSnapshot) -> FloatArray:

@@ -12,16 +12,16 @@ import numpy as np
 from pmkit.core.types import FloatArray
 from pmkit.margin.accounts.account import Account
 from pmkit.margin.conformance.feeds import CollateralFeed, ExpiryFeed
+from pmkit.margin.engine.expiry_many import SharedExpiryRule
 from pmkit.margin.engine.expiry_matrix import (
+    Amounts,
     ExpiryMatrixBook,
-    ExpiryMatrixRule,
     HeldBook,
-    naked_shorts,
-    shocked_vols,
 )
+from pmkit.margin.engine.expiry_options import shocked_vols
 from pmkit.margin.engine.risk_matrix import ExpiryOptions, ExpiryTransform
-from pmkit.margin.engine.usd_rule import UsdCharge
 from pmkit.margin.parameters import ParameterSet
+from pmkit.margin.result import Step
 from pmkit.margin.schemas import PmrmV1Parameters
 from pmkit.market.snapshot import MarketSnapshot
 
@@ -33,36 +33,36 @@ class _BookV1(ExpiryMatrixBook):
     table: PmrmV1Parameters
     prefix: ClassVar[str] = "DV1"
 
-    def finish(self, held: HeldBook) -> UsdCharge:
+    def finish(self, held: HeldBook) -> Amounts:
         t = self.table
         base = math.fsum(held.amounts)
-        naked = math.fsum(
-            naked_shorts(e.options.strike, size) for e, size in zip(self.expiries, held.sizes, strict=True)
-        )
         addons = {
             "perpetual contingency": self.spot * t.perp_percent * abs(held.perpetuals),
             "base contingency": self.spot * t.base_percent * base,
-            "option contingency": self.spot * t.option_percent * naked,
+            "option contingency": self.spot * t.option_percent * held.naked,
         }
-        static = math.fsum(addons.values())
         doubt = math.fsum(self.doubt(held, abs(held.perpetuals) + base))
         factor = t.im_factor + self.peg_loss(t)
-        loss = static - held.worst.pnl
-        steps = self.first_steps(held)
-        steps += [
-            self.step(9, "perpetual contingency", addons["perpetual contingency"], "perp_percent"),
-            self.step(9, "base contingency", addons["base contingency"], "base_percent"),
-            self.step(9, "option contingency", addons["option contingency"], "option_percent"),
-            self.step(10, "confidence contingency", doubt, "confidence_threshold", "confidence_margin"),
-            self.step(12, "initial factor", factor, "im_factor", "peg_loss_factor", unit="1"),
+        loss = math.fsum(addons.values()) - held.worst.pnl
+        addons["confidence contingency"] = doubt
+        return Amounts(loss * factor + doubt, loss, addons, factor, {})
+
+    def last_steps(self, held: HeldBook, found: Amounts) -> list[Step]:
+        keys: dict[str, tuple[int, tuple[str, ...]]] = {
+            "perpetual contingency": (9, ("perp_percent",)),
+            "base contingency": (9, ("base_percent",)),
+            "option contingency": (9, ("option_percent",)),
+            "confidence contingency": (10, ("confidence_threshold", "confidence_margin")),
+        }
+        steps = [self.step(c, name, found.addons[name], *of) for name, (c, of) in keys.items()]
+        return [
+            *steps,
+            self.step(12, "initial factor", found.factor, "im_factor", "peg_loss_factor", unit="1"),
         ]
-        return self.result(
-            held, loss * factor + doubt, loss, {**addons, "confidence contingency": doubt}, steps
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class DerivePmrmV1(ExpiryMatrixRule):
+class DerivePmrmV1(SharedExpiryRule):
     """Derive's first portfolio margin: one underlying, its options, perpetual and base asset, in USD.
 
     Notes
@@ -102,7 +102,7 @@ class DerivePmrmV1(ExpiryMatrixRule):
         rate = feed.rate * table.rate_mult + table.rate_add
         static = table.static_discount * math.exp(-options.tau * rate)
 
-        def transformed(shocked: FloatArray, mark: float) -> FloatArray:
+        def transformed(shocked: FloatArray, mark: float | FloatArray) -> FloatArray:
             return np.where(shocked > 0.0, shocked * static, shocked) - mark
 
         return transformed

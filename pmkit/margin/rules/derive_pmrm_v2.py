@@ -12,16 +12,16 @@ import numpy as np
 from pmkit.core.types import FloatArray
 from pmkit.margin.accounts.account import Account
 from pmkit.margin.conformance.feeds import CollateralFeed, ExpiryFeed
+from pmkit.margin.engine.expiry_many import SharedExpiryRule
 from pmkit.margin.engine.expiry_matrix import (
+    Amounts,
     ExpiryMatrixBook,
-    ExpiryMatrixRule,
     HeldBook,
-    naked_shorts,
-    shocked_vols,
 )
+from pmkit.margin.engine.expiry_options import shocked_vols
 from pmkit.margin.engine.risk_matrix import ExpiryOptions, ExpiryTransform
-from pmkit.margin.engine.usd_rule import UsdCharge
 from pmkit.margin.parameters import ParameterSet
+from pmkit.margin.result import Step
 from pmkit.margin.schemas import CollateralTerms, PmrmV2Parameters
 from pmkit.market.snapshot import MarketSnapshot
 
@@ -46,16 +46,13 @@ def skew_multipliers(options: ExpiryOptions, word: str, table: PmrmV2Parameters)
 class _BookV2(ExpiryMatrixBook):
     table: PmrmV2Parameters
     terms: tuple[CollateralTerms, ...]
-    confidences: FloatArray
+    confidences: tuple[float, ...]
     prefix: ClassVar[str] = "DV2"
 
-    def finish(self, held: HeldBook) -> UsdCharge:
+    def finish(self, held: HeldBook) -> Amounts:
         t = self.table
-        perpetuals = self.spot * abs(held.perpetuals)
-        naked = self.spot * math.fsum(
-            naked_shorts(e.options.strike, size) for e, size in zip(self.expiries, held.sizes, strict=True)
-        )
-        values = [float(v) for v in held.coin_values]
+        perpetuals, naked = self.spot * abs(held.perpetuals), self.spot * held.naked
+        values = held.coin_values
         parts = {
             "perpetual contingency": (t.mm_perp_percent * perpetuals, t.im_perp_percent * perpetuals),
             "option contingency": (t.mm_option_percent * naked, t.im_option_percent * naked),
@@ -71,29 +68,35 @@ class _BookV2(ExpiryMatrixBook):
         maintenance = math.fsum(low for low, _ in parts.values())
         extra = math.fsum([*(high for _, high in parts.values()), confidence])
         factor = t.im_factor + self.peg_loss(t)
-        steps = self.first_steps(held)
-        for name, (low, high) in parts.items():
+        return Amounts(
+            maintenance + extra - factor * held.worst.pnl,
+            maintenance - t.mm_factor * held.worst.pnl,
+            {
+                **{name: low + high for name, (low, high) in parts.items()},
+                "confidence contingency": confidence,
+            },
+            factor,
+            parts,
+        )
+
+    def last_steps(self, held: HeldBook, found: Amounts) -> list[Step]:
+        steps = []
+        for name, (low, high) in found.parts.items():
             key = {"perpetual contingency": "perp_percent", "option contingency": "option_percent"}.get(name)
             keys = ("collateral",) if key is None else (f"mm_{key}", f"im_{key}")
             steps.append(self.step(9, name, low, keys[0]))
             steps.append(self.step(9, f"{name}, more for initial margin", high, keys[-1]))
-        steps += [
+        confidence = found.addons["confidence contingency"]
+        return [
+            *steps,
             self.step(10, "confidence contingency", confidence, "confidence_threshold", "confidence_margin"),
-            self.step(11, "maintenance factor", t.mm_factor, "mm_factor", unit="1"),
-            self.step(12, "initial factor", factor, "im_factor", "peg_loss_factor", unit="1"),
+            self.step(11, "maintenance factor", self.table.mm_factor, "mm_factor", unit="1"),
+            self.step(12, "initial factor", found.factor, "im_factor", "peg_loss_factor", unit="1"),
         ]
-        addons = {name: low + high for name, (low, high) in parts.items()}
-        return self.result(
-            held,
-            maintenance + extra - factor * held.worst.pnl,
-            maintenance - t.mm_factor * held.worst.pnl,
-            {**addons, "confidence contingency": confidence},
-            steps,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class DerivePmrmV2(ExpiryMatrixRule):
+class DerivePmrmV2(SharedExpiryRule):
     """Derive's second portfolio margin: discounted values, weighted tail rows, skew rows, collateral terms.
 
     Notes
@@ -126,7 +129,7 @@ class DerivePmrmV2(ExpiryMatrixRule):
             moving=np.array([c.moves_with_spot for c in terms], dtype=bool),
             table=table,
             terms=terms,
-            confidences=np.array([feed.confidence for feed in balances.values()], dtype=np.float64),
+            confidences=tuple(feed.confidence for feed in balances.values()),
         )
 
     def discount(self, feed: ExpiryFeed, tau: float) -> float:
@@ -154,7 +157,7 @@ class DerivePmrmV2(ExpiryMatrixRule):
         up = min(table.short_discount * math.exp(min(grown, 700.0)), 1.0 / options.discount)
         skew = np.array([word.endswith("skew") for word in words])
 
-        def transformed(shocked: FloatArray, mark: float) -> FloatArray:
+        def transformed(shocked: FloatArray, mark: float | FloatArray) -> FloatArray:
             pnl = np.where(shocked >= 0.0, shocked * down, shocked * up) - mark
             return np.where(skew, -np.abs(pnl), pnl)
 

@@ -14,9 +14,9 @@ from pmkit.core.errors import DataGapError
 from pmkit.core.types import FloatArray, IntArray
 from pmkit.instruments.contracts import Instrument, Option
 from pmkit.margin.accounts.account import Account
+from pmkit.margin.accounts.contract_marks import option_discounts, unit_marks
 from pmkit.margin.conformance.feeds import CollateralFeed, Feeds
 from pmkit.margin.engine.base import origin
-from pmkit.margin.engine.cross_account import option_discounts, unit_marks
 from pmkit.margin.engine.risk_matrix import percent, worst_row
 from pmkit.margin.engine.usd_rule import UsdCharge, UsdRule
 from pmkit.margin.parameters import ParameterSet

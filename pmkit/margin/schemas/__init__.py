@@ -2,7 +2,12 @@
 
 from pmkit.margin.schemas.base import ParameterTable
 from pmkit.margin.schemas.collateral import CollateralTierParameters
-from pmkit.margin.schemas.deribit import ClassicParameters, RiskMatrixParameters, StandardParameters
+from pmkit.margin.schemas.deribit import (
+    ClassicParameters,
+    RiskMatrixParameters,
+    StandardParameters,
+    XpmParameters,
+)
 from pmkit.margin.schemas.derive import (
     CollateralTerms,
     ExpiryMatrixParameters,
@@ -23,6 +28,7 @@ from pmkit.margin.schemas.measure import (
     HistoricalVarParameters,
     MeasureParameters,
 )
+from pmkit.margin.schemas.measure_design import MeasureDesignParameters
 from pmkit.margin.schemas.okx import OkxPmParameters, OkxStandardParameters
 from pmkit.margin.schemas.perpetual_venues import (
     BracketParameters,
@@ -46,6 +52,7 @@ __all__ = [
     "HyperliquidParameters",
     "IntercommoditySpread",
     "IntermonthSpread",
+    "MeasureDesignParameters",
     "MeasureParameters",
     "OkxPmParameters",
     "OkxStandardParameters",
@@ -61,4 +68,5 @@ __all__ = [
     "StandardParameters",
     "StrategyParameters",
     "TimsParameters",
+    "XpmParameters",
 ]

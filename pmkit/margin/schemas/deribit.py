@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from pmkit.margin.schemas.base import NonNegative, ParameterTable, PriceRange, Share, VolShock
 
-__all__ = ["ClassicParameters", "RiskMatrixParameters", "StandardParameters"]
+__all__ = ["ClassicParameters", "RiskMatrixParameters", "StandardParameters", "XpmParameters"]
 
 
 class RiskMatrixParameters(VolShock):
@@ -37,6 +37,14 @@ class RiskMatrixParameters(VolShock):
         if inside:
             raise ValueError(f"extended_moves holds {inside[0]:g}, which is not beyond price_range")
         return self
+
+
+class XpmParameters(RiskMatrixParameters):
+    """Cross-collateral portfolio margin of one coin: the matrix, and how the coin joins the others."""
+
+    combination: Literal["together", "apart"]
+    haircut: Share
+    equity_side_impact: Literal["both", "none"]
 
 
 class ClassicParameters(VolShock):

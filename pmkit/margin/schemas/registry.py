@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from pmkit.margin.schemas.base import ParameterTable
 from pmkit.margin.schemas.collateral import CollateralTierParameters
-from pmkit.margin.schemas.deribit import ClassicParameters, RiskMatrixParameters, StandardParameters
+from pmkit.margin.schemas.deribit import (
+    ClassicParameters,
+    RiskMatrixParameters,
+    StandardParameters,
+    XpmParameters,
+)
 from pmkit.margin.schemas.derive import PmrmV1Parameters, PmrmV2Parameters, SrmParameters
 from pmkit.margin.schemas.listed import SpanParameters, StrategyParameters, TimsParameters
 from pmkit.margin.schemas.measure import ExpectedShortfallParameters, HistoricalVarParameters
+from pmkit.margin.schemas.measure_design import MeasureDesignParameters
 from pmkit.margin.schemas.okx import OkxPmParameters, OkxStandardParameters
 from pmkit.margin.schemas.perpetual_venues import (
     BracketParameters,
@@ -21,7 +27,7 @@ __all__ = ["SCHEMAS"]
 #: parameter table by rule and variant
 SCHEMAS: dict[str, dict[str, type[ParameterTable]]] = {
     "collateral": dict.fromkeys(("okx", "bybit", "binance", "kraken", "deribit"), CollateralTierParameters),
-    "deribit-pm": {"spm": RiskMatrixParameters, "classic": ClassicParameters},
+    "deribit-pm": {"spm": RiskMatrixParameters, "classic": ClassicParameters, "xpm": XpmParameters},
     "deribit-standard": {"standard": StandardParameters},
     "derive-pmrm-v1": {"mainnet": PmrmV1Parameters, "reference": PmrmV1Parameters},
     "derive-pmrm-v2": {"mainnet": PmrmV2Parameters, "reference": PmrmV2Parameters},
@@ -29,6 +35,7 @@ SCHEMAS: dict[str, dict[str, type[ParameterTable]]] = {
     "es-fhs": {"base": ExpectedShortfallParameters},
     "hyperliquid-pm": {"alpha": HyperliquidParameters, "pre-alpha": HyperliquidParameters},
     "leverage-brackets": {"illustrative": BracketParameters},
+    "measure-design": dict.fromkeys(("stans", "prisma", "irm-2", "span-2"), MeasureDesignParameters),
     "okx-pm": {"unified": OkxPmParameters},
     "okx-standard": {"coin": OkxStandardParameters},
     "okx-standard-usd": {"usd": OkxStandardParameters},

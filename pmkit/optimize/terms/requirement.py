@@ -59,8 +59,8 @@ class Requirement(Term):
     Attributes
     ----------
     rule : rule
-        From :func:`pmkit.margin.rule`: ``deribit-pm`` (``spm``, ``classic``), ``paradex-pm``, ``derive-pmrm-v2``,
-        ``tims``, ``okx-pm``, ``span`` or ``reg-t``.
+        From :func:`pmkit.margin.rule`: ``deribit-pm`` (``spm``, ``classic``), ``paradex-pm``,
+        ``derive-pmrm-v2``, ``tims``, ``okx-pm``, ``span`` or ``reg-t``.
     which : {"im", "mm", "im_equity"}
         Initial or maintenance margin, or what of equity the initial margin takes: under the rules that charge
         cash (``span``, ``reg-t``) the premium of options is in it, so that buying them is not free.

@@ -99,8 +99,8 @@ def test_bad_table(refused: Callable[..., str], tmp_path: Path, content: str, me
         ),
         (("--rule", "deribit-pm", "--variant", "modern"), r"unknown variant 'modern' of deribit-pm"),
         (
-            ("--rule", "deribit-pm", "--variant", "xpm"),
-            r"how the currency pairs are combined is not published",
+            ("--rule", "deribit-pm", "--variant", "xpm", "--stale", "error"),
+            r"parameter set deribit-pm-xpm-illustrative-mixed-2024-06 was last observed",
         ),
         (("--rule", "var-hs", "--variant", "spm"), r"unknown variant 'spm' of var-hs"),
         (("--rule", "var-hs", "--rule", "var-hs"), r"rule 'var-hs' is named twice"),

@@ -77,6 +77,41 @@ def test_data_verify_names_a_changed_file(run: Run, tmp_path: Path, monkeypatch:
     assert done.stderr.startswith("error: accounts/calendar.csv: SHA-256 is ")
 
 
+def test_data_rules_lists_dated_sets_with_their_age(run: Run) -> None:
+    listed = pm.margin.list_parameter_sets("2026-08-01")
+    record = json.loads(run("data", "rules", "--as-of", "2026-08-01", "--json").stdout)
+    assert record["as_of"] == "2026-08-01" and [s["id"] for s in record["sets"]] == list(listed.index)
+    known = {s["id"]: s for s in record["sets"]}
+    btc = known["deribit-pm-spm-btc-2024-06"]
+    assert (btc["valid_from"], btc["last_observed"], btc["valid_to"]) == ("2024-06-01", "2024-06-17", None)
+    assert (btc["age_days"], btc["confidence"], btc["begun"]) == (775.0, "mixed: 1 of 22 keys assumed", True)
+    assert btc["checksum"] == listed.loc[btc["id"], "checksum"] and "2024-06-17" in btc["source"]
+    assert (known["es-fhs-2026-08"]["age_days"], known["es-fhs-2026-08"]["confidence"]) == (None, "assumed")
+    assert known["derive-srm-mainnet-2026-01"]["confidence"] == "published"
+
+
+def test_data_rules_as_a_table(run: Run) -> None:
+    done = run("data", "rules", "--as-of", "2025-01-20", "--rule", "okx-pm", "--rule", "es-fhs")
+    assert done.exit_code == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("5 parameter sets; ages in days to 2025-01-20")
+    assert max(len(line) for line in lines) <= 100
+    row = next(line for line in lines if line.split()[:1] == ["okx-pm-2025-01-06"])
+    assert row.split()[1:6] == ["unified", "2025-01-06", "2025-01-14", "2025-01-14", "6"]
+    assert all(word in done.stdout for word in ("dates published", "16 of 23 keys assumed", "es-fhs-2026-08"))
+    later = run("data", "rules", "--rule", "okx-pm")
+    assert later.exit_code == 0 and "okx-pm-2021-12" in later.stdout
+
+
+def test_data_rules_refuses_unknown_names_and_days(run: Run) -> None:
+    for words, text in (
+        (("--rule", "okx"), "error: no parameter sets of 'okx'; expected one of collateral, deribit-pm"),
+        (("--as-of", "May"), "error: --as-of 'May' is not a day"),
+    ):
+        done = run("data", "rules", *words)
+        assert done.exit_code == 2 and done.stderr.startswith(text)
+
+
 def test_version(run: Run) -> None:
     done = run("--version")
     assert (done.exit_code, done.stdout) == (0, f"pmkit {pm.__version__}\n")

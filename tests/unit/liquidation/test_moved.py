@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 
@@ -144,3 +145,27 @@ def test_bad_input_is_named(market: MarketSnapshot) -> None:
         scenario_path(market, pd.DataFrame({"BTC spot": [0.1]}), dynamics="sticky_strike")
     with pytest.raises(ParameterError, match="days of row 0"):
         scenario_path(market, pd.DataFrame({"days": [0.0]}), dynamics="sticky_strike")
+
+
+class _Smile:
+    """A smile in log-moneyness, alike at every tenor."""
+
+    model = "smile"
+
+    def w(self, k: npt.ArrayLike, tau: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        return 0.04 * (1.0 + 2.0 * np.square(np.asarray(k))) * np.asarray(tau)
+
+    def iv(self, strike: npt.ArrayLike, tau: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        raise NotImplementedError
+
+
+def test_listed_options_keep_their_own_vols_along_the_smile() -> None:
+    expiry, names = "2026-09-18T20:00:00Z", ("SPX-18SEP26-6000-P", "SPX-18SEP26-7000-C")
+    seen = MarketSnapshot.from_marks(
+        "2026-08-01T00:00:00Z", {"SPX": 6500.0}, forwards={"SPX": {expiry: 6500.0}},
+        option_iv=dict(zip(names, (0.25, 0.15), strict=True)), surfaces={"SPX": _Smile()},
+    )  # fmt: skip
+    moved = moved_snapshot(seen, spot=-0.1, vol=0.2, dynamics="sticky_moneyness")
+    for name, strike, before in zip(names, (6000.0, 7000.0), (0.25, 0.15), strict=True):
+        ratio = (1.0 + 2.0 * np.log(strike / 5850.0) ** 2) / (1.0 + 2.0 * np.log(strike / 6500.0) ** 2)
+        assert moved.market("SPX").option_iv[name] == pytest.approx(1.2 * before * np.sqrt(ratio), rel=1e-13)

@@ -237,7 +237,7 @@ QUANTITIES = st.lists(st.integers(-20, 20), min_size=len(BOOK), max_size=len(BOO
 def unit_of(venue: Any, parameters: ParameterSet) -> Any:
     account = venue.account(dict.fromkeys(BOOK, 1.0))
     made = OkxPm(parameters=(parameters,), stale="warn")
-    return made._book(account, venue.market(BOOK), parameters).units[0]
+    return made.book(account, venue.market(BOOK), parameters).units[0]
 
 
 @settings(max_examples=25)

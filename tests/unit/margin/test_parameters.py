@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from importlib import resources
 
 import pytest
 
 from pmkit.core.errors import ParameterError, RuleVersionError, StaleParametersWarning
+from pmkit.margin import Account
 from pmkit.margin.parameters import (
     list_parameter_sets,
     load_parameter_sets,
@@ -18,6 +20,7 @@ from pmkit.margin.parameters import (
 )
 from pmkit.margin.rule import rule
 from pmkit.margin.schemas import SCHEMAS
+from pmkit.market.snapshot import MarketSnapshot
 
 FILE = "deribit-pm.toml"
 TEXT = resources.files("pmkit.margin").joinpath("params", FILE).read_text(encoding="utf-8")
@@ -60,7 +63,7 @@ BAD_FILES = [
      r"last_observed: the key is missing while values are marked as published"),
     ('mm_factor = "published"', 'mm_factor = "guess"', r"status\.mm_factor: found 'guess'"),
     ('dates_status = "assumed"', 'dates_status = "known"', r"dates_status: found 'known'"),
-    ('variant = "spm"', 'variant = "xpm"', r"variant: found 'xpm'; expected one of spm, classic"),
+    ('variant = "spm"', 'variant = "pme"', r"variant: found 'pme'; expected one of spm, classic, xpm"),
     ('rule = "deribit-pm"', 'rule = "deribit"', r"rule: found 'deribit'; expected one of"),
     ('rule = "deribit-pm"', 'rule = ', r"expected valid TOML"),
     ('venue = "deribit"', 'venue = "deribit"\ncolour = "red"', r"colour: unknown key"),
@@ -135,3 +138,34 @@ def test_a_stale_refusal_at_construction_names_the_first_coin_of_the_rule() -> N
         rule("deribit-pm", as_of="2026-08-01", stale="error")
     # fresh for ETH, stale for BTC: an account in ETH may still be margined
     assert rule("deribit-pm", as_of="2026-02-01", stale="error").variant == "spm"
+
+
+def test_the_list_counts_ages_to_a_day() -> None:
+    frame = list_parameter_sets("2025-01-20")
+    assert (
+        frame.loc["okx-pm-2025-01-06", "age_days"] == 6.0
+        and frame.loc["okx-pm-2025-01-15", "age_days"] == 5.0
+    )
+    assert math.isnan(frame.loc["es-fhs-2026-08", "age_days"])
+    assert frame.loc["okx-pm-2025-01-15", "begun"] and not frame.loc["deribit-pm-spm-eth-2026-02", "begun"]
+    assert "age_days" not in list_parameter_sets()
+    known = frame["confidence"]
+    assert known["derive-srm-mainnet-2026-01"] == "published" and known["var-hs-2026-08"] == "assumed"
+    assert known["okx-pm-2025-01-06"] == "mixed: 16 of 23 keys assumed"
+
+
+def test_a_rule_change_is_replayed_on_the_same_account() -> None:
+    """Short 500,000 USD of a perpetual through the four dated sets: 15 % and 12 % of it, with the basis."""
+    snap = MarketSnapshot.from_marks("2025-01-01T00:00:00Z", {"BTC": 100_000.0})
+    line = {"type": "position", "instrument": "BTC-PERPETUAL", "qty": -50_000, "as_of": snap.as_of}
+    account = Account.from_records([line])
+    days = ("2024-05-09", "2024-05-10", "2025-01-05", "2025-01-06", "2025-01-15")
+    found = [rule("okx-pm", as_of=day).requirement(account, snap) for day in days]
+    assert [r.param_set for r in found] == [
+        "okx-pm-2021-12", "okx-pm-2024-05", "okx-pm-2024-05", "okx-pm-2025-01-06", "okx-pm-2025-01-15",
+    ]  # fmt: skip
+    assert all(r.param_set_age_days == 0.0 for r in found)
+    assert found[2].mm == pytest.approx(0.152 * 500_000.0) and found[3].mm == pytest.approx(0.122 * 500_000.0)
+    assert found[1].mm == found[2].mm and found[3].mm == found[4].mm
+    assert [r.im / r.mm for r in found] == pytest.approx([1.3] * 5)
+    assert len({r.equity for r in found}) == 1

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pmkit.core.errors import DataGapError, ParameterError
+from pmkit.core.errors import DataGapError, ParameterError, RuleVersionError
+from pmkit.margin import rule
 from pmkit.margin.parameters import load_parameter_sets
 from pmkit.margin.rules.simm import Sensitivity, simm_margin
 from pmkit.margin.schemas import SimmParameters
@@ -120,6 +121,14 @@ def test_every_key_moves_a_case_in_its_direction(key: str) -> None:
         getattr(simm_margin(SET.with_values("*", **{key: v}).table("*"), PAIR), figure) for v in (low, high)
     ]
     assert sign * (got[1] - got[0]) > 1.0
+
+
+def test_commodities_are_refused_by_name() -> None:
+    text = "'commodity-10d' of simm: most correlations between commodity buckets are not known"
+    with pytest.raises(RuleVersionError, match=text):
+        rule("simm", variant="commodity-10d")
+    with pytest.raises(ParameterError, match="unknown variant 'rates' of simm; expected one of equity-10d"):
+        rule("simm", variant="rates")
 
 
 def test_refusals() -> None:

@@ -49,11 +49,16 @@ def test_facts_of_the_real_chain() -> None:
         assert part in text
 
 
-def test_the_real_chain_is_no_snapshot() -> None:
+@pytest.mark.slow
+def test_the_real_chain_as_quotes_and_as_a_snapshot() -> None:
     loaded = datasets.load("spx-yahoo-2026-07-31")
     assert isinstance(loaded, Quotes) and loaded.source == "spx-yahoo-2026-07-31"
-    with pytest.raises(ConventionError, match=r"settle in quote currency.*fit a surface"):
-        load_snapshot(datasets.path("spx-yahoo-2026-07-31"))
+    snapshot = load_snapshot("spx-yahoo-2026-07-31")
+    seen = snapshot.market("SPX")
+    assert (seen.spot, seen.spot_source) == (7489.72, "last index level")
+    assert len(seen.forwards) == len(seen.discounts) == 28 and len(snapshot.listed) == 17_193
+    assert len(seen.option_iv) == 5712
+    assert any("there is no perpetual" in note for note in snapshot.notes)
 
 
 def test_names_times_and_prices() -> None:

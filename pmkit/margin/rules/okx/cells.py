@@ -12,7 +12,7 @@ import numpy as np
 from pmkit.core.errors import ConventionError
 from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Future, Instrument, Option
-from pmkit.margin.engine.cross_account import option_discounts
+from pmkit.margin.accounts.contract_marks import option_discounts
 from pmkit.margin.engine.risk_matrix import percent
 from pmkit.margin.schemas import OkxPmParameters
 from pmkit.margin.schemas.groups import for_coin

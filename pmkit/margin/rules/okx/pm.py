@@ -190,7 +190,7 @@ class OkxPm(CrossAccountRule):
 
     def charged(self, account: Account, snapshot: MarketSnapshot, parameters: ParameterSet) -> Charged:
         """Return the charge of the account; every currency counts."""
-        book = self._book(account, snapshot, parameters)
+        book = self.book(account, snapshot, parameters)
         found = book.charge(book.held.quantities, book.held.amounts)
         at_par = [c for c in book.held.currencies if c in STABLECOINS and c not in ("USD", *snapshot.fx)]
         notes = [f"{' and '.join(at_par)} counted at 1 USD"] if at_par else []
@@ -207,7 +207,7 @@ class OkxPm(CrossAccountRule):
         """
         with collected():
             parameters = self.parameter_set(snapshot)
-        book = self._book(account, snapshot, parameters)
+        book = self.book(account, snapshot, parameters)
         values = np.zeros(book.held.quantities.size)
         for unit in book.units:
             for line in unit.at:
@@ -216,8 +216,8 @@ class OkxPm(CrossAccountRule):
                 values[line] = book.table.im_factor * unit.charge(alone, 0.0).mmr
         return values
 
-    # -- inside ---------------------------------------------------------------------------------------------
-    def _book(self, account: Account, snapshot: MarketSnapshot, parameters: ParameterSet) -> _OkxBook:
+    def book(self, account: Account, snapshot: MarketSnapshot, parameters: ParameterSet) -> _OkxBook:
+        """Return the account by risk unit, revalued once and ready to be charged for any quantities."""
         table: OkxPmParameters = parameters.table("*")
         held = account.portfolio.instruments
         groups: dict[str, list[int]] = {}

@@ -13,9 +13,9 @@ from pmkit.core.errors import ConventionError
 from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Option
 from pmkit.margin.accounts.account import Account
+from pmkit.margin.accounts.contract_marks import unit_marks
 from pmkit.margin.conformance.feeds import CollateralFeed, Feeds
 from pmkit.margin.engine.coin_rule import charge_of_lines
-from pmkit.margin.engine.cross_account import unit_marks
 from pmkit.margin.engine.usd_rule import UsdCharge, UsdRule
 from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import Basis

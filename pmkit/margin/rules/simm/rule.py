@@ -8,13 +8,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from pmkit.core.errors import DataGapError, ParameterError
+from pmkit.core.errors import DataGapError, ParameterError, RuleVersionError
 from pmkit.core.provenance import fingerprint
 from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Future, Instrument, Option, Spot
+from pmkit.margin.accounts.contract_marks import option_discounts
 from pmkit.margin.engine.base import origin
 from pmkit.margin.engine.coin_rule import Charge
-from pmkit.margin.engine.cross_account import option_discounts
 from pmkit.margin.engine.listed_rule import ListedMarket, ListedRule
 from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import Basis, Step
@@ -71,7 +71,8 @@ class Simm(ListedRule):
 
     Notes
     -----
-    Basis ``pnl``; MM equals IM, as the model has one margin. Clauses SIM-1 to SIM-8.
+    Basis ``pnl``; MM equals IM, as the model has one margin. The commodity class is refused: weights and
+    thresholds of its 17 buckets are known, most correlations between them are not. Clauses SIM-1 to SIM-8.
 
     References
     ----------
@@ -89,6 +90,15 @@ class Simm(ListedRule):
 
     variant: str = "equity-10d"
     buckets: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.variant == "commodity-10d":
+            raise RuleVersionError(
+                "variant 'commodity-10d' of simm: most correlations between commodity buckets are not known",
+                "'equity-10d'",
+                "margin equity alone; coins have no bucket in the model either",
+            )
+        ListedRule.__post_init__(self)
 
     def book(self, seen: ListedMarket) -> _SimmBook:
         """Return the sensitivities of one contract of each instrument."""

@@ -11,7 +11,7 @@ from scipy.special import ndtr
 from pmkit.core.errors import DataGapError, ParameterError
 from pmkit.core.types import BoolArray, FloatArray
 from pmkit.instruments.contracts import Instrument, Option
-from pmkit.margin.engine.cross_account import option_discounts
+from pmkit.margin.accounts.contract_marks import option_discounts
 from pmkit.margin.rules.span.arrays import RiskArray
 from pmkit.margin.rules.span.scenarios import scenario_table
 from pmkit.margin.schemas import SpanParameters

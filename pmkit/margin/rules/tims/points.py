@@ -9,7 +9,7 @@ import numpy as np
 from pmkit.core.errors import DataGapError, SchemaError
 from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Instrument, Option
-from pmkit.margin.engine.cross_account import option_discounts
+from pmkit.margin.accounts.contract_marks import option_discounts
 from pmkit.margin.schemas import TimsParameters
 from pmkit.market.snapshot import MarketSnapshot
 from pmkit.pricing import black76
