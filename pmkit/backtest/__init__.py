@@ -12,27 +12,33 @@ from pmkit.backtest.margins.impulse_response import ImpulseResponse, impulse_res
 from pmkit.backtest.margins.many_accounts import ManyAccounts, many_accounts
 from pmkit.backtest.margins.overlap_law import OverlapCounts, overlap_counts, variance_inflation
 from pmkit.backtest.margins.overlapping import overlapping_independence, overlapping_pof
+from pmkit.backtest.margins.overlapping_quantile import overlapping_quantile
 from pmkit.backtest.margins.procyclicality import (
     Procyclicality,
     ProcyclicalityFrontier,
     procyclicality,
     procyclicality_frontier,
 )
+from pmkit.backtest.margins.random_books import random_books
 from pmkit.backtest.series.es_series import PitSeries, TailSeries
 from pmkit.backtest.series.hits import HitCounts, HitSeries
 from pmkit.backtest.series.overlap import OffsetOutcomes
 from pmkit.backtest.series.test_result import BacktestTest
 from pmkit.backtest.walk.as_of import AsOfClock, AsOfView
+from pmkit.backtest.walk.battery import Battery, every_test
 from pmkit.backtest.walk.book import ConstantBook
-from pmkit.backtest.walk.forecasters import FitRecord, Forecast, ForecastModel
+from pmkit.backtest.walk.forecast import FitRecord, Forecast, ForecastModel
 from pmkit.backtest.walk.legs import Leg
+from pmkit.backtest.walk.panel_result import PanelWalk
 from pmkit.backtest.walk.rolled_book import RolledBook
 from pmkit.backtest.walk.sensitivity import WalkSensitivity, walk_sensitivity
 from pmkit.backtest.walk.vol_moves import VolMoves
 from pmkit.backtest.walk.vol_path import VolPath, simulate_vol_path
 from pmkit.backtest.walk.vol_scenarios import VolScenarioRuns, run_vol_scenarios
+from pmkit.backtest.walk.walk_books import walk_books
 from pmkit.backtest.walk.walk_forward import walk_forward
 from pmkit.backtest.walk.walk_many import walk_many
+from pmkit.backtest.walk.walk_panel import walk_panel
 from pmkit.backtest.walk.walk_result import BacktestResult
 from pmkit.backtest.walk.walk_store import load_walks, save_walks
 
@@ -41,6 +47,7 @@ __all__ = [
     "AsOfView",
     "BacktestResult",
     "BacktestTest",
+    "Battery",
     "ConstantBook",
     "EProcess",
     "FitRecord",
@@ -56,6 +63,7 @@ __all__ = [
     "MurphyDiagram",
     "OffsetOutcomes",
     "OverlapCounts",
+    "PanelWalk",
     "PitSeries",
     "PnlAttribution",
     "Procyclicality",
@@ -71,6 +79,7 @@ __all__ = [
     "elementary_var_score",
     "energy_score",
     "es_tests",
+    "every_test",
     "factor_dependence",
     "factor_laws",
     "impulse_response",
@@ -82,16 +91,20 @@ __all__ = [
     "overlap_counts",
     "overlapping_independence",
     "overlapping_pof",
+    "overlapping_quantile",
     "pnl_attribution",
     "procyclicality",
     "procyclicality_frontier",
+    "random_books",
     "run_vol_scenarios",
     "save_walks",
     "simulate_vol_path",
     "uniformity",
     "var_tests",
     "variance_inflation",
+    "walk_books",
     "walk_forward",
     "walk_many",
+    "walk_panel",
     "walk_sensitivity",
 ]

@@ -15,12 +15,15 @@ or from losses of the model itself; :func:`du_escanciano` and :func:`costanzino_
 
 from __future__ import annotations
 
-from pmkit.backtest.compare.scores import compare_forecasts, fz0_score, tick_score
+from pmkit.backtest.compare.mean_scores import compare_forecasts
+from pmkit.backtest.compare.scores import fz0_score, fzg_score, tick_score
 from pmkit.backtest.es.acerbi import acerbi_szekely, minimally_biased
 from pmkit.backtest.es.cumulative import costanzino_curran, du_escanciano
 from pmkit.backtest.es.memory import du_escanciano_conditional
 from pmkit.backtest.es.multinomial import multinomial
 from pmkit.backtest.es.process import average_e_processes, e_backtest, e_process
+from pmkit.backtest.es.quantiles import es_by_quantiles, quantile_gap
+from pmkit.backtest.es.regression import es_regression
 from pmkit.backtest.es.residuals import mcneil_frey, nolde_ziegel
 from pmkit.backtest.es.violation_law import ViolationLaw
 from pmkit.backtest.es.wealth import EProcess
@@ -39,10 +42,14 @@ __all__ = [
     "du_escanciano_conditional",
     "e_backtest",
     "e_process",
+    "es_by_quantiles",
+    "es_regression",
     "fz0_score",
+    "fzg_score",
     "mcneil_frey",
     "minimally_biased",
     "multinomial",
     "nolde_ziegel",
+    "quantile_gap",
     "tick_score",
 ]

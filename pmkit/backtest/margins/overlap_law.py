@@ -86,14 +86,19 @@ def variance_inflation(*, n: int, p: float, horizon: int) -> float:
     2.295
     """
     n, p, days = _read(n, p, horizon)
-    z = float(norm.ppf(p))
-    total = 1.0
-    for lag in range(1, days):
-        shared = (days - lag) / days
+    correlations = hit_correlations(p, days)
+    return 1.0 + 2.0 * math.fsum((1.0 - lag / n) * float(correlations[lag]) for lag in range(1, days))
+
+
+def hit_correlations(p: float, horizon: int) -> FloatArray:
+    """Return the correlation of hits 0, 1, ..., ``horizon`` - 1 days apart, for independent normal days."""
+    z, found = float(norm.ppf(p)), np.ones(horizon)
+    for lag in range(1, horizon):
+        shared = (horizon - lag) / horizon
         # Plackett's integral in the angle gives the covariance itself, no difference of near numbers.
         covariance = quad(lambda angle: math.exp(-z * z / (1.0 + math.sin(angle))), 0.0, math.asin(shared))[0]
-        total += (1.0 - lag / n) * covariance / (math.pi * p * (1.0 - p))
-    return total
+        found[lag] = covariance / (2.0 * math.pi * p * (1.0 - p))
+    return found
 
 
 def _read(n: Any, p: Any, horizon: Any) -> tuple[int, float, int]:

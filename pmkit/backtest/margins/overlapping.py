@@ -27,10 +27,11 @@ from pmkit.core.errors import ConventionError, ParameterError
 from pmkit.core.random import stream
 from pmkit.core.types import BoolArray, FloatArray
 
-__all__ = ["overlapping_independence", "overlapping_pof"]
+__all__ = ["overlapping_independence", "overlapping_pof", "overlapping_sample", "read_overlapping"]
 
 
-def _overlapping(hits: Any) -> HitSeries:
+def read_overlapping(hits: Any) -> HitSeries:
+    """Return the series, whose horizon must be a whole number of its steps."""
     if not isinstance(hits, HitSeries):
         raise ParameterError(
             f"hits is of type {type(hits).__name__}",
@@ -46,7 +47,8 @@ def _overlapping(hits: Any) -> HitSeries:
     return hits
 
 
-def _sample(series: HitSeries) -> Sample:
+def overlapping_sample(series: HitSeries) -> Sample:
+    """Return the counts of all observations of a series, overlap and all."""
     return Sample(n=series.n, x=series.x, p=series.p, horizon=series.horizon)
 
 
@@ -97,7 +99,7 @@ def overlapping_pof(
     >>> result.decision, result.details["zone"], result.details["p_naive"] < 0.05
     ('not_rejected', 'green', True)
     """
-    series, level = _overlapping(hits), check_alpha(alpha)
+    series, level = read_overlapping(hits), check_alpha(alpha)
     n, x, p = series.n, series.x, series.p
     law = overlap_counts(n=n, p=p, horizon=series.stride, days=days, draws=draws, seed=seed)
     statistic = float(pof_statistic(n, x, p))
@@ -110,7 +112,7 @@ def overlapping_pof(
     zone = "green" if x <= zones.green else "yellow" if x <= zones.yellow else "red"
     ties = (f"Note: {series.ties} of {n} losses equal VaR and count as no hit",) if series.ties else ()
     return outcome(
-        _sample(series),
+        overlapping_sample(series),
         name="proportion of failures under overlap",
         h0=f"a hit has probability {p:.8g}, days independent",
         h1="another probability",
@@ -199,7 +201,7 @@ def overlapping_independence(
     >>> overlapping_independence(hits=hits, draws=500).decision  # clumps of three outlast the two days
     'rejected'
     """
-    series, level = _overlapping(hits), check_alpha(alpha)
+    series, level = read_overlapping(hits), check_alpha(alpha)
     used = check_count(lags, "lags", largest=10_000)
     if used < 1:
         raise ParameterError("lags is 0", "1 or more", "leave the default")
@@ -221,7 +223,7 @@ def overlapping_independence(
         found = ranked(stream(seed, "overlap-ties"), simulated, statistic, how)
         critical = float(np.quantile(simulated, 1.0 - level, method="higher"))
     return outcome(
-        _sample(series),
+        overlapping_sample(series),
         name="independence beyond the horizon",
         h0="hits a horizon apart or more are independent",
         h1="they cluster or alternate",

@@ -15,7 +15,7 @@ from pmkit.backtest.series.samples import Sample
 from pmkit.core.errors import ConventionError, ParameterError, SchemaError
 from pmkit.core.types import BoolArray, FloatArray
 
-__all__ = ["DynamicSample", "read_dynamic", "standardised"]
+__all__ = ["DynamicSample", "read_dynamic", "read_forecasts", "standardised"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,15 +62,7 @@ def read_dynamic(*, hits: Any, var: Any, loss: Any, p: Any, horizon: Any) -> lis
             )
     ordered = read_ordered(hits=hits, durations=None, n=None, p=p, horizon=horizon)
     series = hits if isinstance(hits, HitSeries) else HitSeries(hits=hits, p=0.5, horizon=horizon or 1.0)
-    forecasts = _aligned(var, "var", series)
-    negative = forecasts < 0.0
-    if negative.any():
-        position = int(np.argmax(negative))
-        raise ConventionError(
-            f"var[{position}] = {forecasts[position]:.8g} is negative ({int(negative.sum())} of {series.n})",
-            "VaR as a loss: 0 or a positive number",
-            "turn the sign of the VaR if it is stored as a quantile of P&L",
-        )
+    forecasts = read_forecasts(var, series)
     losses = None if loss is None else _aligned(loss, "loss", series)
     if losses is not None and not np.array_equal(losses > forecasts, series.hits):
         position = int(np.argmax((losses > forecasts) != series.hits))
@@ -90,6 +82,20 @@ def read_dynamic(*, hits: Any, var: Any, loss: Any, p: Any, horizon: Any) -> lis
         )
         for offset, (sample, part) in enumerate(ordered)
     ]
+
+
+def read_forecasts(var: Any, series: HitSeries) -> FloatArray:
+    """Return the VaR forecast of each observation of ``series``, 0 or positive."""
+    forecasts = _aligned(var, "var", series)
+    negative = forecasts < 0.0
+    if negative.any():
+        position = int(np.argmax(negative))
+        raise ConventionError(
+            f"var[{position}] = {forecasts[position]:.8g} is negative ({int(negative.sum())} of {series.n})",
+            "VaR as a loss: 0 or a positive number",
+            "turn the sign of the VaR if it is stored as a quantile of P&L",
+        )
+    return forecasts
 
 
 def standardised(column: FloatArray) -> FloatArray:

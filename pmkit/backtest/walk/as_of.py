@@ -289,6 +289,12 @@ class AsOfClock:
             self.periods_per_year,
         )
 
+    def vols(self, positions: Sequence[int]) -> FloatArray:
+        """Return the implied vols at the closes of some dates, shape (dates, underlyings)."""
+        if self._vols is None:
+            return np.full((len(positions), len(self.underlyings)), np.nan)
+        return self._vols[list(positions)]
+
     def outcome(self, position: int, horizon: int) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return what came: log returns over the horizon, implied vols before and after, by underlying."""
         moves = np.log(self._prices[position + horizon] / self._prices[position])

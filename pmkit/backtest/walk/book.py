@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pmkit.backtest.walk.legs import PRESETS, Leg
+from pmkit.backtest.walk.legs import PRESETS, Leg, linear_pnl, matrix_of
 from pmkit.core.errors import ConventionError, ParameterError, SchemaError
 from pmkit.core.provenance import fingerprint
 from pmkit.core.result import Result
@@ -190,11 +190,11 @@ class ConstantBook(Result):
         return fingerprint([asdict(leg) for leg in self.legs], self.delta_hedged, self.numeraire)
 
     def hedge(self, iv0: npt.ArrayLike) -> FloatArray:
-        """Return the weight of the hedging perpetual of each underlying, shape (underlyings,).
+        """Return the weight of the hedging perpetual of each underlying, in the shape of ``iv0``.
 
         Parameters
         ----------
-        iv0 : array-like, shape (underlyings,)
+        iv0 : array-like, shape (underlyings,) or (closes, underlyings)
             Implied vol at the close, annualised decimal.
 
         Notes
@@ -202,10 +202,11 @@ class ConstantBook(Result):
         Minus the Black-76 delta of the options; in coin minus (delta - coin value), the delta adjusted for
         the premium. Zeros where the book is not hedged.
         """
-        weights = np.zeros(len(self.underlyings))
+        vols = np.asarray(iv0, dtype=np.float64)
+        weights = np.zeros(np.shape(vols.reshape(-1, len(self.underlyings))))
         if not self.delta_hedged:
-            return weights
-        vols = np.asarray(iv0, dtype=np.float64).reshape(-1)
+            return weights.reshape(vols.shape)
+        rows = vols.reshape(-1, len(self.underlyings))
         coin = self.numeraire != "USD"
         for leg in self.legs:
             if leg.kind == "option":
@@ -214,11 +215,11 @@ class ConstantBook(Result):
                     1.0,
                     leg.moneyness,
                     leg.tenor_days / _DAYS_PER_YEAR,  # type: ignore[operator]
-                    vols[at],
+                    np.ascontiguousarray(rows[:, at]),
                     is_call=bool(leg.is_call),
                 )
-                weights[at] -= leg.weight * float(g.delta - g.price if coin else g.delta)
-        return weights
+                weights[:, at] -= leg.weight * (g.delta - g.price if coin else g.delta)
+        return weights.reshape(vols.shape)
 
     def value(self, iv0: npt.ArrayLike) -> float:
         """Return the value of the options at the close per unit of notional: premium paid, if positive.
@@ -245,6 +246,8 @@ class ConstantBook(Result):
         days: float,
         *,
         vol_term: TermScaling | None = None,
+        hedge: FloatArray | None = None,
+        opening: FloatArray | None = None,
     ) -> FloatArray:
         """Return the P&L of each scenario per unit of notional, gain positive, shape (n,).
 
@@ -260,6 +263,10 @@ class ConstantBook(Result):
             Calendar days by which the options age, less than the shortest tenor.
         vol_term : TermScaling, optional
             How the log move of the reference tenor reaches other tenors; a parallel move where None.
+        hedge : ndarray, shape (underlyings,), optional
+            What :meth:`hedge` returns for ``iv0``, if it is at hand.
+        opening : ndarray, shape (legs,), optional
+            What :meth:`opening` returns for ``iv0``, if it is at hand.
 
         Raises
         ------
@@ -267,7 +274,7 @@ class ConstantBook(Result):
             Shapes that do not fit, or a horizon at which an option has expired.
         """
         count = len(self.underlyings)
-        moves = _matrix("log_returns", log_returns, count)
+        moves = matrix_of("log_returns", log_returns, count)
         if days >= self.shortest_tenor:
             raise ParameterError(
                 f"a horizon of {days:g} days reaches the expiry of a {self.shortest_tenor:g}-day option",
@@ -277,30 +284,49 @@ class ConstantBook(Result):
         coin = self.numeraire != "USD"
         index = np.exp(moves)
         vols0 = np.asarray(iv0, dtype=np.float64).reshape(-1)
-        vols1 = _matrix("iv1", iv1, count) if self.holds_options else moves
+        vols1 = matrix_of("iv1", iv1, count) if self.holds_options else moves
         if self.holds_options and (vols0.size != count or vols1.shape != moves.shape):
             raise ParameterError(
                 f"iv0 has {vols0.size} values and iv1 shape {vols1.shape} for {moves.shape} returns",
                 "one vol an underlying, and one a scenario and underlying",
                 "give the vols of all underlyings of the book",
             )
-        hedge = self.hedge(vols0) if self.delta_hedged else ()
-        rows = np.empty((len(self.legs) + len(hedge), moves.shape[0]))
-        weights = np.array([*(leg.weight for leg in self.legs), *hedge])
+        perpetuals = (self.hedge(vols0) if hedge is None else hedge) if self.delta_hedged else ()
+        rows = np.empty((len(self.legs) + len(perpetuals), moves.shape[0]))
+        weights = np.array([*(leg.weight for leg in self.legs), *perpetuals])
         for row, leg in enumerate(self.legs):
             at = self.underlyings.index(leg.underlying)
             if leg.kind != "option":
-                _linear_pnl(moves[:, at], coin, rows[row])
+                linear_pnl(moves[:, at], coin, rows[row])
                 continue
             shocked = np.ascontiguousarray(vols1[:, at])
             scale = (vol_term or _NO_SCALING).scale(float(leg.tenor_days or 0.0))
             if scale != 1.0:
                 shocked = vols0[at] * (shocked / vols0[at]) ** scale
-            before = float(self._values(leg, np.ones(1), vols0[at : at + 1], 0.0)[0])
+            if opening is None:
+                before = float(self._values(leg, np.ones(1), vols0[at : at + 1], 0.0)[0])
+            else:
+                before = float(opening[row])
             rows[row] = self._values(leg, np.ascontiguousarray(index[:, at]), shocked, days) - before
-        for at in range(len(hedge)):
-            _linear_pnl(moves[:, at], coin, rows[len(self.legs) + at])
+        for at in range(len(perpetuals)):
+            linear_pnl(moves[:, at], coin, rows[len(self.legs) + at])
         return combine(rows, weights)
+
+    def opening(self, iv0: npt.ArrayLike) -> FloatArray:
+        """Return the value of one unit of each leg at each close, 0 for what is no option, (closes, legs).
+
+        Parameters
+        ----------
+        iv0 : array-like, shape (closes, underlyings)
+            Implied vol at the close, annualised decimal.
+        """
+        vols = matrix_of("iv0", iv0, len(self.underlyings))
+        values = np.zeros((vols.shape[0], len(self.legs)))
+        for column, leg in enumerate(self.legs):
+            if leg.kind == "option":
+                own = np.ascontiguousarray(vols[:, self.underlyings.index(leg.underlying)])
+                values[:, column] = self._values(leg, np.ones(own.size), own, 0.0)
+        return values
 
     def _values(self, leg: Leg, index: FloatArray, iv: FloatArray, days: float) -> FloatArray:
         """Return the option values in the numeraire per unit of notional, index at the close = 1."""
@@ -321,25 +347,3 @@ class ConstantBook(Result):
 
 def _empty(value: Any) -> bool:
     return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
-
-
-def _matrix(name: str, values: npt.ArrayLike, columns: int) -> FloatArray:
-    """Return a float64 array of shape (n, columns); a vector stands for one column."""
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim == 1 and columns == 1:
-        array = array.reshape(-1, 1)
-    if array.ndim != 2 or array.shape[1] != columns:
-        raise ParameterError(
-            f"{name} has shape {array.shape}",
-            f"(scenarios, {columns}), one column an underlying of the book",
-            "order the columns as in book.underlyings",
-        )
-    return array
-
-
-def _linear_pnl(log_return: FloatArray, coin: bool, out: FloatArray) -> None:
-    """Fill ``out`` with the P&L of one unit of notional in the index: e^R - 1 in USD, 1 - e^-R in coin."""
-    if coin:
-        np.negative(np.expm1(-log_return), out=out)
-    else:
-        np.expm1(log_return, out=out)

@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import pandas as pd
 
-from pmkit.backtest.walk.forecasters import FitRecord
+from pmkit.backtest.walk.forecast import FitRecord
 from pmkit.core.errors import ConventionError, ParameterError, SchemaError
 from pmkit.core.io import write_atomic
 from pmkit.core.types import FloatArray

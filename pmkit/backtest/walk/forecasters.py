@@ -1,4 +1,4 @@
-"""Models under test in a walk-forward: filtered historical, plain historical, parametric GJR with Student t.
+"""Models under test in a walk-forward, by name.
 
 A model is fitted at refit dates and forecasts at every date; both see an :class:`AsOfView` alone. The
 forecast is a set of equally weighted joint log returns over the horizon, from which the book's P&L is
@@ -7,328 +7,92 @@ revalued.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any, Literal
 
-import numpy as np
-import pandas as pd
-from scipy.stats import t as student_t
+from pmkit.backtest.walk.filtered import FilteredHistorical, ParametricGJR
+from pmkit.backtest.walk.filtered_tails import FilteredTails
+from pmkit.backtest.walk.forecast import ForecastModel
+from pmkit.backtest.walk.joint_filtered import JointFilteredHistorical
+from pmkit.backtest.walk.plain_laws import ExponentialNormal, PlainHistorical
+from pmkit.backtest.walk.static_matrix import StaticMatrix
+from pmkit.core.errors import ParameterError
 
-from pmkit.backtest.walk.as_of import AsOfView
-from pmkit.core.errors import ConventionError, ParameterError
-from pmkit.core.types import FloatArray
-from pmkit.estimation import VolatilityModel, fit_volatility
-from pmkit.estimation.univariate.recursion import filter_variance, simulate_paths
-
-__all__ = ["MODELS", "FitRecord", "Forecast", "ForecastModel", "RandomSource", "forecast_model"]
+__all__ = ["MODELS", "MODEL_PARAMETERS", "forecast_model"]
 
 #: Names under which :func:`forecast_model` knows a model.
-MODELS = ("fhs", "hs", "gjr-t")
+MODELS = ("fhs", "hs", "gjr-t", "fhs-joint", "evt", "ewma-normal", "matrix")
 
-RandomSource = Callable[..., np.random.Generator]
-"""``random("purpose")`` gives the generator of that purpose for the date at hand."""
-
-_PARAMETERS = ("mu", "omega", "alpha", "gamma", "beta", "nu")
-
-
-@dataclass(frozen=True, kw_only=True)
-class FitRecord:
-    """One fit of one underlying: what the refit log shows.
-
-    Attributes
-    ----------
-    underlying : str
-    status : str
-        ``ok``, ``at_bound``, ``not_converged``, or ``given`` for parameters that were handed over.
-    used : bool
-        False where the fit did not converge and the parameters of the fit before it stay in force.
-    loglik : float
-    flags : tuple of str
-    params : mapping of str to float
-    """
-
-    underlying: str
-    status: str
-    used: bool = True
-    loglik: float = math.nan
-    flags: tuple[str, ...] = ()
-    params: Mapping[str, float]
+#: Parameters of the models that have some which are not estimated, with their defaults.
+MODEL_PARAMETERS: dict[str, dict[str, float]] = {
+    "fhs-joint": {"decay": 0.97},
+    "evt": {"tail_share": 0.10},
+    "ewma-normal": {"decay": 0.94},
+    "matrix": {"price": 0.16, "vol_up": 0.50, "vol_down": 0.25, "steps": 4},
+}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Forecast:
-    """Equally weighted scenarios of the log return over the horizon, drawn from what was known.
-
-    Attributes
-    ----------
-    log_returns : ndarray, shape (n, underlyings)
-    sigma : ndarray, shape (underlyings,)
-        Volatility of the next day, decimal and not annualised.
-    history_days : float
-        Days of history whose tail the scenarios stand on; infinite for a parametric law.
-    """
-
-    log_returns: FloatArray
-    sigma: FloatArray
-    history_days: float
-
-
-class ForecastModel(Protocol):
-    """What a walk-forward asks of a model.
-
-    ``fit`` is called at each refit date and returns rows of the refit log (none where nothing is fitted).
-    ``forecast`` is called at every date. Both are handed a view of the past alone.
-    """
-
-    name: str
-
-    def fit(self, view: AsOfView) -> Sequence[FitRecord]:
-        """Estimate from the past and remember the estimate."""
-        ...
-
-    def forecast(self, view: AsOfView, *, horizon: int, n_paths: int, random: RandomSource) -> Forecast:
-        """Return scenarios of the log return from ``view.as_of`` over ``horizon`` dates."""
-        ...
-
-
-@dataclass(frozen=True)
-class _Recursion:
-    """Parameters in force for one underlying, and the variance at which its filter started."""
-
-    params: Mapping[str, float]
-    start: float
-
-
-class _Filtered:
-    """GJR-t volatility per underlying: fit or given parameters, filtered from the window of the last fit."""
-
-    name = "filtered"
-    #: whether the fitted or given mean of the daily return moves the scenarios
-    drift = False
-
-    def __init__(self, window: int, parameters: Mapping[str, Any] | None) -> None:
-        self.window = window
-        self.parameters = parameters
-        self._recursions: list[_Recursion] = []
-        self._anchor = 0
-
-    def fit(self, view: AsOfView) -> Sequence[FitRecord]:
-        """Fit on the last ``window`` returns, or restart the filter with the given parameters."""
-        returns = view.returns(self.window)
-        index = view.dates(self.window)
-        records: list[FitRecord] = []
-        recursions: list[_Recursion] = []
-        for at, name in enumerate(view.underlyings):
-            series = pd.Series(returns[:, at], index=index, name=name)
-            if self.parameters is None:
-                model = fit_volatility(
-                    series, "gjr", "t", annualisation=view.periods_per_year, covariance=False
-                )
-            else:
-                given = _given(self.parameters, name, view.underlyings)
-                model = VolatilityModel.from_parameters(
-                    given, series, "gjr", "t", annualisation=view.periods_per_year
-                )
-            params = {key: float(model.params[key]) for key in _PARAMETERS}
-            used = model.status != "not_converged" or not self._recursions
-            records.append(
-                FitRecord(
-                    underlying=name,
-                    status=model.status,
-                    used=used,
-                    loglik=model.loglik,
-                    flags=model.flags,
-                    params=params,
-                )
-            )
-            recursions.append(
-                _Recursion(params if used else self._recursions[at].params, float(model.backcast))
-            )
-        self._recursions = recursions
-        self._anchor = view.position - self.window
-        return records
-
-    def get_state(self) -> dict[str, Any]:
-        """Return the parameters in force and where the filter starts."""
-        recursions = [{"params": dict(one.params), "start": one.start} for one in self._recursions]
-        return {"anchor": self._anchor, "recursions": recursions}
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Take up the parameters and the start of the filter."""
-        self._anchor = state["anchor"]
-        self._recursions = [_Recursion(one["params"], one["start"]) for one in state["recursions"]]
-
-    def _filter(self, view: AsOfView) -> tuple[FloatArray, FloatArray]:
-        """Return next-day variances (underlyings,) and residuals of the last ``window`` days."""
-        known = view.returns()[self._anchor :]
-        residuals = np.empty_like(known)
-        variances = np.empty(known.shape[1])
-        path = np.empty(known.shape[0] + 1)
-        for at, recursion in enumerate(self._recursions):
-            p = recursion.params
-            deviations = np.ascontiguousarray(known[:, at]) - p["mu"]
-            filter_variance(deviations, p["omega"], p["alpha"], p["gamma"], p["beta"], recursion.start, path)
-            residuals[:, at] = deviations / np.sqrt(path[:-1])
-            variances[at] = path[-1]
-        return variances, residuals[-self.window :]
-
-    def _scenarios(
-        self, variances: FloatArray, pool: FloatArray, horizon: int, n_paths: int, random: RandomSource
-    ) -> FloatArray:
-        """Return log returns over the horizon: each day takes every row of the pool equally often."""
-        drift = np.array([p.params["mu"] if self.drift else 0.0 for p in self._recursions])
-        if horizon == 1:
-            moves: FloatArray = np.sqrt(variances) * pool + drift
-            return moves
-        rows = np.tile(np.arange(pool.shape[0]), -(-n_paths // pool.shape[0]))
-        generator = random("residual days")
-        days = np.column_stack([rows, *(generator.permutation(rows) for _ in range(horizon - 1))])
-        moves = np.empty((rows.size, variances.size))
-        step, sigma = np.empty(days.shape), np.empty(days.shape)
-        for at, recursion in enumerate(self._recursions):
-            p = recursion.params
-            draws = np.ascontiguousarray(pool[:, at])[days]
-            simulate_paths(
-                draws, p["omega"], p["alpha"], p["gamma"], p["beta"], float(variances[at]), step, sigma
-            )
-            moves[:, at] = np.add.reduce(step, axis=1) + horizon * drift[at]
-        return moves
-
-
-class FilteredHistorical(_Filtered):
-    """``fhs``: residual vectors of the window's own days, sent through each underlying's GJR recursion.
-
-    At a horizon of one day each residual of the window is one scenario, without simulation. Beyond it a
-    balanced bootstrap is used: on each day of the paths every residual day occurs equally often, in random
-    order. The fitted mean is excluded from the scenarios.
-    """
-
-    name = "fhs"
-
-    def forecast(self, view: AsOfView, *, horizon: int, n_paths: int, random: RandomSource) -> Forecast:
-        """Return the scenarios of the window's residuals at today's volatility."""
-        variances, pool = self._filter(view)
-        moves = self._scenarios(variances, pool, horizon, n_paths, random)
-        return Forecast(log_returns=moves, sigma=np.sqrt(variances), history_days=float(self.window))
-
-
-class ParametricGJR(_Filtered):
-    """``gjr-t``: GJR volatility with Student t innovations, of one underlying, its mean included.
-
-    With handed-over parameters this is the true model of data simulated from them. Innovations are
-    ``n_paths`` equally probable quantiles of the t law, in random order from the second day on.
-    """
-
-    name = "gjr-t"
-    drift = True
-
-    def fit(self, view: AsOfView) -> Sequence[FitRecord]:
-        """As for the filtered model; joint laws of several underlyings are not defined here."""
-        if len(view.underlyings) > 1:
-            raise ConventionError(
-                f"model 'gjr-t' for a book on {', '.join(view.underlyings)}",
-                "one underlying: the model states no dependence between several",
-                "use model='fhs', which keeps the days of the history together",
-            )
-        return super().fit(view)
-
-    def forecast(self, view: AsOfView, *, horizon: int, n_paths: int, random: RandomSource) -> Forecast:
-        """Return quantiles of the t law at today's volatility."""
-        variances, _ = self._filter(view)
-        pool = t_quantiles(self._recursions[0].params["nu"], n_paths)
-        moves = self._scenarios(variances, pool, horizon, n_paths, random)
-        return Forecast(log_returns=moves, sigma=np.sqrt(variances), history_days=math.inf)
-
-
-class PlainHistorical:
-    """``hs``: the overlapping returns over the horizon of the window, as they were."""
-
-    name = "hs"
-
-    def __init__(self, window: int) -> None:
-        self.window = window
-
-    def fit(self, view: AsOfView) -> Sequence[FitRecord]:
-        """Nothing to fit."""
-        return ()
-
-    def get_state(self) -> dict[str, Any]:
-        """Return nothing: the window is all that counts."""
-        return {}
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Nothing to take up."""
-
-    def forecast(self, view: AsOfView, *, horizon: int, n_paths: int, random: RandomSource) -> Forecast:
-        """Return the window's returns over ``horizon`` days, and its sample volatility."""
-        daily = view.returns(self.window)
-        moves = np.lib.stride_tricks.sliding_window_view(daily, horizon, axis=0)
-        return Forecast(
-            log_returns=np.add.reduce(moves, axis=2),
-            sigma=np.std(daily, axis=0, ddof=1),
-            history_days=float(self.window),
-        )
-
-
-@lru_cache(maxsize=16)
-def t_quantiles(nu: float, count: int) -> FloatArray:
-    """Return ``count`` equally probable quantiles of the Student t law of variance 1, shape (count, 1)."""
-    levels = (np.arange(count) + 0.5) / count
-    quantiles: FloatArray = np.asarray(student_t.ppf(levels, nu)) * math.sqrt((nu - 2.0) / nu)
-    quantiles.setflags(write=False)
-    column: FloatArray = quantiles.reshape(-1, 1)
-    return column
-
-
-def _given(parameters: Mapping[str, Any], name: str, underlyings: Sequence[str]) -> Mapping[str, float]:
-    """Return the handed-over parameters of one underlying: by its name, or bare for a single one."""
-    if name in parameters:
-        found: Mapping[str, float] = parameters[name]
-        return found
-    if len(underlyings) == 1 and "omega" in parameters:
-        return parameters
-    raise ParameterError(
-        f"parameters for {', '.join(map(str, parameters)) or 'nothing'}",
-        f"omega, alpha, beta, nu (and mu, gamma) of {', '.join(underlyings)}, by name",
-        f"pass parameters={{{name!r}: {{'omega': ..., 'alpha': ..., 'beta': ..., 'nu': ...}}}}",
-    )
-
-
-def forecast_model(name: str, window: int, parameters: Mapping[str, Any] | None = None) -> ForecastModel:
+def forecast_model(
+    name: str,
+    window: int,
+    parameters: Mapping[str, Any] | None = None,
+    engine: Literal["arch", "newton"] = "arch",
+) -> ForecastModel:
     """Return a fresh model by name.
 
     Parameters
     ----------
-    name : {"fhs", "hs", "gjr-t"}
+    name : {"fhs", "hs", "gjr-t", "fhs-joint", "evt", "ewma-normal", "matrix"}
+        Filtered historical, plain historical, parametric, filtered with a moving correlation, filtered with
+        Pareto tails, normal with exponential weights, the worst cell of a fixed table.
     window : int
         Days of history that it uses, 100 or more for fitted models.
     parameters : mapping, optional
-        Known parameters of the GJR-t recursion in decimal-return units, by underlying or bare for one; the
-        model is then filtered and never fitted.
+        For ``fhs`` and ``gjr-t`` known parameters of the GJR-t recursion in decimal-return units, by
+        underlying or bare for one; the model is then filtered and never fitted. For the others any of the
+        names in ``MODEL_PARAMETERS``.
+    engine : {"arch", "newton"}
+        Who maximises the likelihood where there is one; ``newton`` is tens of times faster.
 
     Raises
     ------
     ParameterError
-        Unknown name, or parameters for a model that has none.
+        Unknown name or engine, or parameters that the model does not have.
 
     Examples
     --------
     >>> forecast_model("hs", 365).name
     'hs'
+    >>> forecast_model("ewma-normal", 250, {"decay": 0.97}).decay
+    0.97
     """
-    if name == "hs":
-        if parameters is not None:
-            raise ParameterError(
-                "parameters are given for model 'hs'", "none: it has no parameters", "leave them out"
-            )
-        return PlainHistorical(window)
+    if engine not in ("arch", "newton"):
+        raise ParameterError(f"engine is {engine!r}", "'arch' or 'newton'", "name one of the two")
+    if name not in MODELS:
+        raise ParameterError(
+            f"no model {name!r}",
+            f"one of {', '.join(MODELS)}, or an object with fit and forecast",
+            "name one",
+        )
     if name == "fhs":
-        return FilteredHistorical(window, parameters)
+        return FilteredHistorical(window, parameters, engine)
     if name == "gjr-t":
-        return ParametricGJR(window, parameters)
-    raise ParameterError(
-        f"no model {name!r}", f"one of {', '.join(MODELS)}, or an object with fit and forecast", "name one"
-    )
+        return ParametricGJR(window, parameters, engine)
+    known = MODEL_PARAMETERS.get(name, {})
+    foreign = [key for key in parameters or {} if key not in known]
+    if name == "hs" and parameters is not None:
+        raise ParameterError(
+            "parameters are given for model 'hs'", "none: it has no parameters", "leave them out"
+        )
+    if foreign:
+        raise ParameterError(
+            f"model {name!r} is given {foreign[0]!r}", f"{', '.join(known)}", "leave it out, or correct it"
+        )
+    given: dict[str, Any] = dict(parameters or {})
+    if name == "fhs-joint":
+        return JointFilteredHistorical(window, engine=engine, **given)
+    if name == "evt":
+        return FilteredTails(window, engine=engine, **given)
+    if name == "ewma-normal":
+        return ExponentialNormal(window, **given)
+    return StaticMatrix(window, **given) if name == "matrix" else PlainHistorical(window)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from pmkit.core.errors import ParameterError
-from pmkit.core.types import Settlement
+from pmkit.core.types import FloatArray, Settlement
 
-__all__ = ["PRESETS", "Leg", "LegKind"]
+__all__ = ["PRESETS", "Leg", "LegKind", "linear_pnl", "matrix_of"]
 
 LegKind = Literal["perpetual", "future", "option"]
 """``perpetual`` and ``future`` move with the index, because their basis is taken as constant."""
@@ -142,3 +143,25 @@ PRESETS: dict[str, tuple[tuple[Leg, ...], bool]] = {
     "covered_call_30d": ((_perpetual("BTC", 1.0), _option("BTC", -1.0, True, moneyness=1.1)), False),
     "calendar_30d_90d": ((*_straddle("BTC", -1.0), *_straddle("BTC", 1.0, 90.0)), True),
 }
+
+
+def matrix_of(name: str, values: npt.ArrayLike, columns: int) -> FloatArray:
+    """Return a float64 array of shape (n, columns); a vector stands for one column."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim == 1 and columns == 1:
+        array = array.reshape(-1, 1)
+    if array.ndim != 2 or array.shape[1] != columns:
+        raise ParameterError(
+            f"{name} has shape {array.shape}",
+            f"(scenarios, {columns}), one column an underlying of the book",
+            "order the columns as in book.underlyings",
+        )
+    return array
+
+
+def linear_pnl(log_return: FloatArray, coin: bool, out: FloatArray) -> None:
+    """Fill ``out`` with the P&L of one unit of notional in the index: e^R - 1 in USD, 1 - e^-R in coin."""
+    if coin:
+        np.negative(np.expm1(-log_return), out=out)
+    else:
+        np.expm1(log_return, out=out)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from pmkit.backtest.walk.forecasters import MODEL_PARAMETERS
+from pmkit.backtest.walk.vol_moves import VolMoves
 from pmkit.backtest.walk.walk_forward import Book, walk_forward
 from pmkit.backtest.walk.walk_result import BacktestResult
 from pmkit.core.errors import DataGapError, ParameterError, PmkitError
@@ -41,7 +43,17 @@ _PARAMETERS = {
     "n_paths": _Parameter("n_paths", 0),
     "margin_scale": _Parameter("margin_scale", 1),
     "shift": _Parameter("shift", 0),
+    "decay": _Parameter("decay", 0),
+    "tail_share": _Parameter("tail_share", 0),
+    "price": _Parameter("price", 1),
+    "vol_up": _Parameter("vol_up", 1),
+    "vol_down": _Parameter("vol_down", 1),
+    "steps": _Parameter("steps", 0),
+    "vol_slope": _Parameter("vol_slope", 0),
+    "vol_residual": _Parameter("vol_residual", 1),
 }
+#: Factors on the response of implied vol, 1 in earnest.
+_RESPONSE = {"vol_slope": "beta", "vol_residual": "residual_sd"}
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -139,13 +151,36 @@ def _theta(name: str, value: float) -> float:
     return round(1.0 - value, 12) if name in ("level", "es_level") else float(value)
 
 
-def _values(name: str, wanted: Sequence[float], given: _Defaults) -> list[float]:
-    """Return the values of one parameter with the setting under test among them, ascending."""
-    if name not in _PARAMETERS:
+def _base(name: str, model: str, settings: Mapping[str, Any]) -> float:
+    """Return the setting under test of one parameter of the walk, of the model or of the vol response."""
+    own = MODEL_PARAMETERS.get(model, {})
+    known = (*_Defaults._fields, *own, *_RESPONSE)
+    if name not in known:
         raise ParameterError(
-            f"no parameter {name!r} to vary", f"one of {', '.join(_PARAMETERS)}", "name one of them"
+            f"no parameter {name!r} to vary under model {model!r}", f"one of {', '.join(known)}", "name one"
         )
-    base = getattr(given, name)
+    if name in _RESPONSE:
+        return 1.0
+    if name in own:
+        return float((settings.get("parameters") or {}).get(name, own[name]))
+    return float(settings.get(name, _Defaults._field_defaults[name]))
+
+
+def _changed(name: str, value: float, model: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a run with one parameter at another value."""
+    if name in _RESPONSE:
+        law = VolMoves.of(settings.get("response"))
+        numbers = {coin: value * number for coin, number in getattr(law, _RESPONSE[name]).items()}
+        changed: dict[str, Any] = {_RESPONSE[name]: numbers, "name": f"{law.name}, {name} times {value:g}"}
+        return {**settings, "response": replace(law, **changed)}
+    if name in MODEL_PARAMETERS.get(model, {}):
+        return {**settings, "parameters": {**(settings.get("parameters") or {}), name: value}}
+    whole = name not in ("level", "es_level", "margin_scale")
+    return {**settings, name: int(value) if whole else value}
+
+
+def _values(name: str, wanted: Sequence[float], base: float) -> list[float]:
+    """Return the values of one parameter with the setting under test among them, ascending."""
     values = sorted({float(value) for value in wanted} | {float(base)})
     if len(values) < 2:
         raise ParameterError(
@@ -175,7 +210,9 @@ def walk_sensitivity(
         As for :func:`walk_forward`; the model by name, so that every run starts from a fresh one.
     values : mapping of str to sequence of float
         Values of each parameter: ``level``, ``es_level``, ``horizon``, ``window``, ``refit_every``,
-        ``n_paths``, ``margin_scale``, ``shift``. The setting under test is added where it is absent.
+        ``n_paths``, ``margin_scale``, ``shift``; those of the model (``decay``, ``tail_share``, ``price``,
+        ``vol_up``, ``vol_down``, ``steps``); and ``vol_slope`` and ``vol_residual``, factors on the response
+        of implied vol. The setting under test is added where it is absent.
     base : BacktestResult, optional
         The run at the setting under test, if it is at hand; it must have the same settings.
     **settings
@@ -214,23 +251,22 @@ def walk_sensitivity(
     """
     if not values:
         raise ParameterError("no parameter is varied", "one or more", "pass values={'window': [250, 500]}")
-    given = _Defaults(**{name: settings[name] for name in _PARAMETERS if name in settings})
-    plan = {name: _values(name, wanted, given) for name, wanted in values.items()}
+    bases = {name: _base(name, model, settings) for name in values}
+    plan = {name: _values(name, wanted, bases[name]) for name, wanted in values.items()}
     under_test = base or walk_forward(book, history, model, start, end, **settings)
+    first, last = _range(under_test, start, end)
     runs: dict[tuple[str, float], BacktestResult] = {}
     for name, levels in plan.items():
-        whole = name not in ("level", "es_level", "margin_scale")
         for value in levels:
-            if value == float(getattr(given, name)):
+            if value == bases[name]:
                 runs[name, value] = under_test
                 continue
-            changed = {**settings, name: int(value) if whole else value}
-            first, last = _range(under_test, start, end)
+            changed = _changed(name, value, model, settings)
             runs[name, value] = walk_forward(book, history, model, first, last, **changed)
     rows = []
     for name in plan:
         part = {value: run for (which, value), run in runs.items() if which == name}
-        rows += _rows(name, part, float(getattr(given, name)))
+        rows += _rows(name, part, bases[name])
     table = pd.DataFrame(rows)
     return WalkSensitivity(
         table=table,

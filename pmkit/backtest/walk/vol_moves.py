@@ -9,7 +9,7 @@ from datetime import date
 
 import numpy as np
 
-from pmkit.backtest.walk.forecasters import RandomSource
+from pmkit.backtest.walk.forecast import RandomSource
 from pmkit.core.errors import DataGapError, ParameterError
 from pmkit.core.types import FloatArray
 from pmkit.scenarios.response import FactorResponse, factor_response

@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from pmkit.backtest.walk.book import ConstantBook
-from pmkit.backtest.walk.forecasters import ForecastModel
+from pmkit.backtest.walk.forecast import ForecastModel
 from pmkit.backtest.walk.vol_path import VOL_OF_VOL
+from pmkit.backtest.walk.walk_books import walk_books
 from pmkit.backtest.walk.walk_forward import Book, walk_forward
 from pmkit.backtest.walk.walk_result import BacktestResult
 from pmkit.core.errors import ParameterError
@@ -145,8 +146,12 @@ def run_vol_scenarios(
         raise ParameterError(
             f"book {constant.name!r} holds no options", "a book with options", "use walk_forward"
         )
-    runs = {
-        name: walk_forward(constant, history, model, start, end, vol_path=name, **options)
-        for name in VOL_OF_VOL
-    }
+    if isinstance(model, str):
+        paths = {name: (constant, name) for name in VOL_OF_VOL}
+        runs = walk_books(paths, history, model, start, end, **options)
+    else:
+        runs = {
+            name: walk_forward(constant, history, model, start, end, vol_path=name, **options)
+            for name in VOL_OF_VOL
+        }
     return VolScenarioRuns(runs=runs, alpha=alpha)

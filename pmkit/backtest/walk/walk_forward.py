@@ -4,34 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from functools import partial
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
-from pmkit.backtest.walk.as_of import AsOfClock, AsOfView
-from pmkit.backtest.walk.book import ConstantBook
-from pmkit.backtest.walk.checkpoint import Checkpoint, WalkProgress
-from pmkit.backtest.walk.forecasters import ForecastModel, forecast_model
+from pmkit.backtest.walk.forecast import ForecastModel
+from pmkit.backtest.walk.forecasters import forecast_model
 from pmkit.backtest.walk.vol_moves import VolMoves
-from pmkit.backtest.walk.vol_path import VolPath, simulate_vol_path
-from pmkit.backtest.walk.walk_notes import conventions, fit_warnings, hindsight, thin_tails
-from pmkit.backtest.walk.walk_result import BacktestResult, refit_frame
-from pmkit.backtest.walk.walk_settings import check_settings, walk_positions
-from pmkit.backtest.walk.walk_steps import check_forecast, columns_of, frame_of, scenarios_of
-from pmkit.core.errors import ConventionError, SchemaError
-from pmkit.core.provenance import Provenance, fingerprint
-from pmkit.core.random import stream
+from pmkit.backtest.walk.vol_path import VolPath
+from pmkit.backtest.walk.walk_result import BacktestResult
+from pmkit.backtest.walk.walk_run import Book, Track, WalkPlan, run_tracks
+from pmkit.backtest.walk.walk_settings import check_settings
 from pmkit.market.history import PriceHistory
-from pmkit.risk.tail import tail_of
 from pmkit.scenarios.response import FactorResponse
 
 __all__ = ["Book", "walk_forward"]
-
-Book = ConstantBook | Callable[[AsOfView], ConstantBook]
-"""A book that is the same every day, or a rule that sets it up from what is known at each close."""
 
 
 def walk_forward(
@@ -53,6 +40,7 @@ def walk_forward(
     margin_scale: float = 1.0,
     shift: int = 0,
     parameters: Mapping[str, Any] | None = None,
+    engine: Literal["arch", "newton"] = "arch",
     min_tail: float = 10.0,
     error_below: float = 3.0,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -71,9 +59,10 @@ def walk_forward(
         are then all assets of ``history`` (cut it with ``history.select`` first).
     history : PriceHistory
         Daily closes.
-    model : {"fhs", "hs", "gjr-t"} or object
-        Filtered historical, plain historical, parametric; or an object with ``name``, ``fit`` and
-        ``forecast`` as in :class:`ForecastModel`.
+    model : {"fhs", "hs", "gjr-t", "fhs-joint", "evt", "ewma-normal", "matrix"} or object
+        Filtered historical, plain historical, parametric, filtered with a correlation that moves, filtered
+        with Pareto tails, normal with exponential weights, the worst cell of a fixed table; or an object with
+        ``name``, ``fit`` and ``forecast`` as in :class:`ForecastModel`.
     start, end : date, optional
         First and last date t, both included. By default the first date with a full window before it, and the
         last date whose outcome is known.
@@ -100,7 +89,11 @@ def walk_forward(
     shift : int
         Days by which forecasts are stale: the figures at t are those that the model gave at t - shift.
     parameters : mapping, optional
-        Known GJR-t parameters in decimal-return units, bare or by underlying: nothing is fitted.
+        Of the model by name. For ``fhs`` and ``gjr-t`` known GJR-t parameters in decimal-return units, bare
+        or by underlying: nothing is fitted. ``decay`` of ``fhs-joint`` and ``ewma-normal``, ``tail_share`` of
+        ``evt``, ``price``, ``vol_up``, ``vol_down`` and ``steps`` of ``matrix``.
+    engine : {"arch", "newton"}
+        Who maximises the likelihood at a refit. ``newton`` is tens of times faster.
     min_tail, error_below : float
         Independent observations n·p/h beyond the level below which the ES tail is called thin in
         ``warnings``, and below which it is refused. For VaR it is only said: a quantile is judged by its
@@ -154,142 +147,21 @@ def walk_forward(
     settings = check_settings(
         horizon, window, refit_every, level, es_level, n_paths, seed, margin_scale, shift
     )
-    if not isinstance(book, (str, ConstantBook)) and not callable(book):
-        raise ConventionError(
-            f"the book is a {type(book).__name__}",
-            "a ConstantBook, the name of a preset, or a callable",
-            "positions expire: describe them by maturity with ConstantBook.from_legs, or take a preset",
-        )
-    if isinstance(book, str):
-        book = ConstantBook.preset(book)
-    if not isinstance(history, PriceHistory):
-        raise SchemaError(
-            f"history is a {type(history).__name__}",
-            "a PriceHistory",
-            "use pm.market.load_history, or PriceHistory.from_frame",
-        )
-    fixed = isinstance(book, ConstantBook)
-    underlyings = (
-        book.underlyings if isinstance(book, ConstantBook) else tuple(map(str, history.prices.columns))
+    track = Track.of(book, history, vol_path, response, seed)
+    under_test = (
+        forecast_model(model, settings.window, parameters, engine) if isinstance(model, str) else model
     )
-    with_options = book.holds_options if isinstance(book, ConstantBook) else True
-    vols = _vol_path(vol_path, history, underlyings, seed) if with_options else None
-    clock = AsOfClock(history, underlyings, vols)
-    positions = walk_positions(clock, start, end, settings)
-    daily = clock.periods_per_year == 365
-    clock.check_complete(
-        positions[0] - settings.window - settings.shift, positions[-1] + horizon, daily=daily
+    plan = WalkPlan(
+        history=history,
+        model=under_test,
+        settings=settings,
+        start=start,
+        end=end,
+        parameters=parameters,
+        engine=engine,
+        min_tail=min_tail,
+        error_below=error_below,
     )
-    clock.check_vols(positions[0], positions[-1] + horizon)
-    moves = VolMoves.of(response) if with_options else None
-    under_test = forecast_model(model, settings.window, parameters) if isinstance(model, str) else model
-    days = settings.horizon * 365.0 / clock.periods_per_year
-
-    name = str(getattr(book, "name", getattr(book, "__name__", type(book).__name__)))
-    identity = Provenance(
-        method=f"backtest.walk_forward {under_test.name}",
-        data={
-            history.source: history.fingerprint,
-            "book": str(getattr(book, "fingerprint", name)),
-        },
-        parameters={
-            **settings._asdict(),
-            "start": str(clock.dates[positions[0]].date()),
-            "end": str(clock.dates[positions[-1]].date()),
-            "parameters": None if parameters is None else dict(parameters),
-            "constant book": fixed,
-        },
-        seed=settings.seed,
-    )
-    memory: tuple[Any, ...] = (under_test,) if fixed else (under_test, book)
-    kept = None
-    found = WalkProgress()
-    if checkpoint is not None:
-        key = fingerprint(identity.id, vols.provenance.id if vols else "", moves.name if moves else "")
-        kept = Checkpoint.at(checkpoint, key, checkpoint_every, *memory)
-        found = kept.load(*memory)
-    for number in range(found.done, len(positions)):
-        position = positions[number]
-        view = clock.at(position)
-        seen = view if settings.shift == 0 else clock.at(position - settings.shift)
-        random = partial(stream, settings.seed, "walk_forward", str(seen.as_of.date()))
-        refit = number % settings.refit_every == 0
-        if refit:
-            found.records += [(view.as_of, record) for record in under_test.fit(seen) or ()]
-        forecast = under_test.forecast(
-            seen, horizon=settings.horizon, n_paths=settings.n_paths, random=random
-        )
-        check_forecast(forecast, under_test.name, view)
-        found.history_days = min(found.history_days, forecast.history_days)
-        today = book if isinstance(book, ConstantBook) else book(view)
-        columns = columns_of(today, underlyings, view)
-        found.held_options = found.held_options or today.holds_options
-        iv0 = view.iv()[columns]
-        scenario_moves, iv1 = scenarios_of(
-            forecast.log_returns[:, columns], today, iv0, moves, settings, random
-        )
-        term = moves.term if today.holds_options and moves is not None else None
-        pnl = today.pnl(scenario_moves, iv0, iv1, days, vol_term=term)
-        tail, es_tail = tail_of(pnl, settings.level), tail_of(pnl, settings.es_level)
-        var, es_var, es = (
-            float(settings.margin_scale * max(value, 0.0))
-            for value in (tail.threshold, es_tail.threshold, es_tail.es())
-        )
-        outcome, before, after = clock.outcome(position, settings.horizon)
-        came = float(today.pnl(outcome[None, columns], before[columns], after[None, columns], days)[0])
-        found.rows.append((clock.dates[position + settings.horizon], var, es_var, es, came, refit))
-        found.sigmas.append(forecast.sigma)
-        last = found.done == len(positions)
-        if kept is not None and (last or found.done % kept.every == 0):
-            kept.save(found, *memory)
-        if progress is not None:
-            progress(found.done, len(positions))
-
-    held_options = found.held_options
-    thin = thin_tails(found.history_days, settings, min_tail, error_below)
-    frame = frame_of(clock.dates[positions], found.rows, np.array(found.sigmas), underlyings)
-    simulated_vols = held_options and vols is not None and vols.simulated
-    fits = refit_frame(found.records)
-    return BacktestResult(
-        book=name,
-        model=under_test.name,
-        numeraire=book.numeraire if isinstance(book, ConstantBook) else "USD",
-        horizon=settings.horizon,
-        level=settings.level,
-        es_level=settings.es_level,
-        frame=frame,
-        refits=fits,
-        margin_scale=settings.margin_scale,
-        shift=settings.shift,
-        vol_label=vols.label if held_options and vols is not None else "",
-        model_marked=simulated_vols,
-        warnings=(*thin, *hindsight(moves if held_options else None, frame), *fit_warnings(fits)),
-        notes=conventions(held_options, vols, moves, settings),
-        provenance=replace(
-            identity,
-            data={
-                **identity.data,
-                **({"vol path": vols.provenance.id} if held_options and vols is not None else {}),
-            },
-            parameters={
-                **identity.parameters,
-                "response": moves.name if held_options and moves is not None else None,
-            },
-            simulated=simulated_vols or history.simulated,
-        ),
-    )
-
-
-def _vol_path(
-    given: VolPath | pd.DataFrame | str | None, history: PriceHistory, underlyings: tuple[str, ...], seed: int
-) -> VolPath:
-    if isinstance(given, VolPath):
-        return given
-    if isinstance(given, pd.DataFrame):
-        return VolPath.from_frame(given)
-    if given is not None and not isinstance(given, str):
-        raise SchemaError(
-            f"vol_path is a {type(given).__name__}", "a VolPath, a DataFrame, or a size by name", "pass one"
-        )
-    size = "base" if given is None else given
-    return simulate_vol_path(history, vol_of_vol=size, underlyings=underlyings, seed=seed)
+    return run_tracks(
+        [track], plan, checkpoint=checkpoint, checkpoint_every=checkpoint_every, progress=progress
+    )[0]

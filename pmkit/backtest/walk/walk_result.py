@@ -3,53 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from pmkit.backtest.series.es_series import PitSeries, TailSeries
 from pmkit.backtest.series.hits import HitSeries
 from pmkit.backtest.series.overlap import OffsetOutcomes
 from pmkit.backtest.series.test_result import BacktestTest
-from pmkit.backtest.var.traffic_light import BaselOutcome
 from pmkit.backtest.var_tests import basel_zone, christoffersen, christoffersen_independence, kupiec
-from pmkit.backtest.walk.forecasters import FitRecord
-from pmkit.core.errors import ParameterError, PmkitError
+from pmkit.backtest.walk.walk_tables import outcome_picture, test_row
+from pmkit.core.errors import ConventionError, ParameterError, PmkitError
 from pmkit.core.provenance import Provenance
 from pmkit.core.result import Result, format_number, jsonable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["BacktestResult", "refit_frame"]
+__all__ = ["BacktestResult"]
 
-_PARAMETERS = ("mu", "omega", "alpha", "gamma", "beta", "nu")
 _TESTS: dict[str, Any] = {
     "kupiec": kupiec,
     "christoffersen_independence": christoffersen_independence,
     "christoffersen": christoffersen,
     "basel_zone": basel_zone,
 }
-
-
-def refit_frame(records: Sequence[tuple[pd.Timestamp, FitRecord]]) -> pd.DataFrame:
-    """Return the refit log: one row a fit and underlying with date, status, log-likelihood and parameters."""
-    rows = [
-        {
-            "date": date,
-            "underlying": record.underlying,
-            "status": record.status,
-            "used": record.used,
-            "loglik": record.loglik,
-            **{name: float(record.params.get(name, math.nan)) for name in _PARAMETERS},
-            "flags": "; ".join(record.flags),
-        }
-        for date, record in records
-    ]
-    columns = ["date", "underlying", "status", "used", "loglik", *_PARAMETERS, "flags"]
-    return pd.DataFrame(rows, columns=columns)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -69,7 +50,9 @@ class BacktestResult(Result):
         One row a forecast date t (close known): ``until`` (end of the P&L), ``var`` at ``level``,
         ``var_es_level`` and ``es`` at ``es_level`` (positive losses, after ``margin_scale``), ``pnl`` (gain
         positive), ``hit`` and ``hit_es_level`` (loss strictly above the VaR of that level), ``sigma``
-        (next-day volatility of the first underlying, decimal; ``sigma_<name>`` for others), ``refit``.
+        (next-day volatility of the first underlying, decimal; ``sigma_<name>`` for others), ``refit``,
+        ``pit`` (probability that the model gave to a P&L of at most the one that came, mid-ranked among the
+        scenarios, strictly inside (0, 1); NaN for a model that states no law).
     refits : DataFrame
         One row a fit and underlying.
     margin_scale, shift : float, int
@@ -150,6 +133,45 @@ class BacktestResult(Result):
             -self.frame["pnl"], self.frame[column], p=round(1.0 - at, 12), horizon=self.horizon, step=1.0
         )
 
+    def tail(self) -> TailSeries:
+        """Return losses with VaR and ES at ``es_level``, for the tests of ES."""
+        return TailSeries(
+            loss=-self.frame["pnl"].to_numpy(),
+            var=self.frame["var_es_level"].to_numpy(),
+            es=self.frame["es"].to_numpy(),
+            level=self.es_level,
+            horizon=self.horizon,
+            step=1.0,
+            dates=self._dates,
+        )
+
+    @property
+    def _dates(self) -> pd.DatetimeIndex:
+        return pd.DatetimeIndex(self.frame.index)
+
+    def pits(self, level: float | None = None) -> PitSeries:
+        """Return the probabilities that the model gave to the outcomes, for tests of the whole law.
+
+        Parameters
+        ----------
+        level : float, optional
+            Level of the tail that the test looks at; ``es_level`` where None.
+
+        Raises
+        ------
+        ConventionError
+            The model states no law: its requirement is the worst of a table.
+        """
+        pit = self.frame["pit"]
+        if pit.isna().any():
+            raise ConventionError(
+                f"model {self.model!r} gives no probabilities to its scenarios",
+                "a model with a law of returns",
+                "test its hits, or walk forward under a model that has one",
+            )
+        at = self.es_level if level is None else level
+        return PitSeries(pit=pit.to_numpy(), level=at, horizon=self.horizon, step=1.0, dates=self._dates)
+
     def coverage(self, level: float | None = None) -> float:
         """Return the share of dates without a hit, to compare with the level."""
         hits = self.hits(level)
@@ -188,7 +210,7 @@ class BacktestResult(Result):
             for name in _TESTS:
                 outcome = self.test(name, level, alpha)
                 if isinstance(outcome, OffsetOutcomes):
-                    rows += [_row(level, name, str(at), item) for at, item in enumerate(outcome.outcomes)]
+                    rows += [test_row(level, name, str(at), item) for at, item in enumerate(outcome.outcomes)]
                     rows.append(
                         {
                             "level": level,
@@ -205,7 +227,7 @@ class BacktestResult(Result):
                         }
                     )
                 else:
-                    rows.append(_row(level, name, "all", outcome))
+                    rows.append(test_row(level, name, "all", outcome))
         return pd.DataFrame(rows)
 
     def breaches(self, level: float | None = None) -> pd.DataFrame:
@@ -311,39 +333,7 @@ class BacktestResult(Result):
         events : mapping of str to date, optional
             Names and dates of vertical lines.
         """
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            _, ax = plt.subplots(figsize=(9.0, 4.0), layout="constrained")
-        frame = self.frame
-        days = frame["until"].to_numpy()
-        hit = frame["hit"].to_numpy()
-        pnl = 100.0 * frame["pnl"].to_numpy()
-        ax.vlines(days, 0.0, pnl, color="0.6", linewidth=0.8, label=f"P&L over {self.horizon} day(s)")
-        ax.plot(
-            days,
-            -100.0 * frame["var"].to_numpy(),
-            color="#0072B2",
-            linewidth=1.2,
-            label=f"−VaR {self.level:.8g}",
-        )
-        ax.plot(days[hit], pnl[hit], "o", color="#D55E00", markersize=4, label=f"hits: {int(hit.sum())}")
-        for name, date in (events or {}).items():
-            at: Any = pd.Timestamp(date)
-            ax.axvline(at, color="0.3", linewidth=0.8, linestyle="--")
-            ax.annotate(
-                name,
-                (at, 1.0),
-                xycoords=("data", "axes fraction"),
-                xytext=(3, -10),
-                textcoords="offset points",
-                fontsize=8,
-            )
-        ax.set_title(self.title, fontsize=9)
-        ax.set_ylabel(f"% of notional, {self.numeraire}")
-        ax.set_xlabel("end of the P&L")
-        ax.legend(fontsize=8, loc="lower right", ncols=3)
-        return ax
+        return outcome_picture(self, ax, events)
 
     def __repr__(self) -> str:
         table = self.summary().to_string(float_format=format_number)
@@ -355,19 +345,3 @@ class BacktestResult(Result):
         table = self.summary().to_html(float_format=format_number)
         said = "".join(f"<li>{escape(text)}</li>" for text in (*self.warnings, *self.notes))
         return f"<h4>{escape(self.title)}</h4>{table}<ul>{said}</ul>"
-
-
-def _row(level: float, name: str, offset: str, outcome: BacktestTest) -> dict[str, Any]:
-    return {
-        "level": level,
-        "test": name,
-        "offset": offset,
-        "n": outcome.n,
-        "x": outcome.x,
-        "expected": outcome.expected,
-        "statistic": outcome.statistic,
-        "p_asymptotic": outcome.p_asymptotic,
-        "p_exact": outcome.p_exact,
-        "zone": outcome.zone if isinstance(outcome, BaselOutcome) else "",
-        "decision": outcome.decision,
-    }

@@ -11,7 +11,7 @@ from scipy.stats import norm
 from statsmodels.regression.linear_model import OLS
 
 from pmkit.backtest.es.null_law import TailLaw
-from pmkit.backtest.es_tests import TailSeries, compare_forecasts, fz0_score, tick_score
+from pmkit.backtest.es_tests import TailSeries, compare_forecasts, fz0_score, fzg_score, tick_score
 from pmkit.core.errors import ConventionError, ParameterError, SchemaError
 
 NORMAL = TailLaw(null="normal", df=None)
@@ -97,6 +97,7 @@ def test_overlap_is_split():
         ({"reference": [1.0]}, ParameterError, "reference is of type list"),
         ({"model": None}, ParameterError, "model is of type NoneType"),
         ({"score": "log"}, ParameterError, "score is 'log'"),
+        ({"alternative": "both"}, ParameterError, "alternative is 'both'"),
         ({"lags": -1}, ParameterError, "lags is -1"),
         ({"reference": forecast([0.0, 2.0])}, SchemaError, "differ in their losses"),
         (
@@ -120,3 +121,55 @@ def test_input_that_is_refused(change, error, message):
     settings = {"model": forecast([0.0, 1.0]), "reference": forecast([0.0, 1.0])} | change
     with pytest.raises(error, match=message):
         compare_forecasts(**settings)
+
+
+@pytest.mark.parametrize("family", ["fz0", "root", "logistic"])
+def test_every_member_of_the_family_is_smallest_at_the_right_pair(family):
+    loss = np.random.default_rng(8).standard_normal(200_000)
+    p, z = 0.05, 1.6448536
+    tail = float(np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi) / p)
+
+    def mean(var, es):
+        series = TailSeries(loss=loss, var=np.full(loss.size, var), es=np.full(loss.size, es), level=1.0 - p)
+        return float(fzg_score(series, family=family).mean())
+
+    right = mean(z, tail)
+    for factor in (0.8, 1.25):
+        assert mean(z, tail * factor if factor > 1.0 else z) > right
+        assert mean(min(z * factor, tail), tail) > right
+
+
+def test_family_written_out_from_its_definition():
+    rng = np.random.default_rng(9)
+    loss = rng.standard_normal(60)
+    series = forecast(loss, 1.2, 1.7)
+    q, e, r, p = -1.2, -1.7, -loss, series.p
+    hit = (r < q).astype(float)
+    for family, g1, g2, integral in (
+        ("fz0", lambda x: 0.0 * x, -1.0 / e, -np.log(-e)),
+        ("root", lambda x: 0.0 * x, 0.5 / np.sqrt(-e), -np.sqrt(-e)),
+        ("logistic", lambda x: x, np.exp(e) / (1.0 + np.exp(e)), np.log1p(np.exp(e))),
+    ):
+        plain = (hit - p) * g1(q) - hit * g1(r) + g2 * (e - q + hit * (q - r) / p) - integral
+        np.testing.assert_allclose(fzg_score(series, family=family), plain, rtol=1e-12, atol=1e-12)
+
+
+def test_alternatives_are_views_of_one_statistic():
+    loss = np.random.default_rng(10).standard_normal(400)
+    one, two = forecast(loss, 1.6, 2.0), forecast(loss, 0.4, 0.6)
+    worse, better, either = (
+        compare_forecasts(one, two, alternative=a) for a in ("greater", "less", "two-sided")
+    )
+    assert better.statistic == -worse.statistic and either.statistic == abs(worse.statistic)
+    assert either.p_asymptotic == pytest.approx(2.0 * better.p_asymptotic, rel=1e-12)
+    assert (worse.decision, better.decision, either.decision) == ("not_rejected", "rejected", "rejected")
+    assert {r.details["zone"] for r in (worse, better, either)} == {"green"}
+    assert compare_forecasts(two, one, alternative="two-sided").p_asymptotic == pytest.approx(
+        either.p_asymptotic
+    )
+
+
+@pytest.mark.parametrize("family", ["tick", None])
+def test_family_that_is_refused(family):
+    with pytest.raises(ParameterError, match="family is"):
+        fzg_score(forecast([0.0, 1.0]), family=family)

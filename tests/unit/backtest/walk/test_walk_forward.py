@@ -568,7 +568,7 @@ def test_forecasts_that_are_refused(crypto, forecast):
 
 
 def test_a_fit_that_does_not_converge_leaves_the_parameters_before_in_force(crypto, monkeypatch):
-    from pmkit.backtest.walk import forecasters
+    from pmkit.backtest.walk import filtered
 
     calls = []
 
@@ -581,7 +581,7 @@ def test_a_fit_that_does_not_converge_leaves_the_parameters_before_in_force(cryp
         spoiled["omega"] *= 50.0
         return replace(model, status="not_converged", params=spoiled)
 
-    monkeypatch.setattr(forecasters, "fit_volatility", second_fails)
+    monkeypatch.setattr(filtered, "fit_volatility", second_fails)
     run = walk_forward("long_btc", crypto, "fhs", "2021-03-01", "2021-03-25", refit_every=10)
     assert run.refits["used"].tolist() == [True, False, True]
     assert any("1 of 3 fits did not converge" in text for text in run.warnings)
