@@ -11,7 +11,7 @@ export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help margin test test-slow readme lint format types contract notebooks book book-check lab app data-verify bench warmup lock check clean
+.PHONY: help margin test test-slow readme lint format types contract notebooks mutations sizes book book-check pdf lab app data-verify bench warmup lock check clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -65,13 +65,23 @@ notebooks: .venv/.dev-stamp  ## execute the chapters and compare with their stor
 	$(BIN)/python -m pytest -q tests/contract/test_notebooks.py
 	$(BIN)/python -m pytest -q --nbval --nbval-current-env $(CHAPTERS)
 
+mutations: .venv/.dev-stamp  ## change parameters by one per cent, see that chapters notice, write book/mutations.md
+	$(BIN)/python tests/mutations/run_all.py $(MUTATIONS)
+
+sizes: .venv/.dev-stamp  ## size and power of every backtest by simulation, write book/sizes.md (five minutes)
+	$(BIN)/python tests/sizes/run_all.py
+
 book: .venv/.dev-stamp  ## build the book into book/_build/html, warnings are errors
 	@rm -rf book/_build
 	$(BIN)/jupyter-book build . --config book/_config.yml --toc book/_toc.yml --path-output book -W --keep-going
 
-book-check: .venv/.dev-stamp  ## read the built pages: nothing outside is asked for, mathematics is typeset
+book-check: .venv/.dev-stamp  ## read the built pages: links, mathematics, search, narrow and dark screens
 	@test -d book/_build/html || $(MAKE) book
-	PMKIT_BOOK=book/_build/html $(BIN)/python -m pytest -q tests/contract/test_built_book.py
+	PMKIT_BOOK=book/_build/html $(BIN)/python -m pytest -q tests/contract/test_built_book.py tests/browser/test_book_pages.py
+
+pdf: .venv/.dev-stamp  ## print the built book into out/pmkit-book.pdf, needs Chromium
+	@test -d book/_build/html || $(MAKE) book
+	$(BIN)/python book/print_pdf.py
 
 check: lint types contract test notebooks book book-check data-verify  ## everything that must pass before a change is handed in
 

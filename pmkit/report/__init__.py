@@ -6,6 +6,7 @@ from pmkit.report.plots import loss_distribution, margin_comparison, scenario_he
 from pmkit.report.profile import pnl_profile
 from pmkit.report.rule_pictures import requirements_by_account, worst_scenarios
 from pmkit.report.style import house_style
+from pmkit.report.surface_pictures import smiles, surface_map, term_structure
 from pmkit.report.validation import (
     ReportTable,
     Section,
@@ -14,6 +15,12 @@ from pmkit.report.validation import (
     account_book,
     load_validation_config,
     validate,
+)
+from pmkit.report.verdict_pictures import (
+    backtest_path,
+    margin_waterfall,
+    procyclicality_picture,
+    traffic_light,
 )
 
 __all__ = [
@@ -26,14 +33,21 @@ __all__ = [
     "ValidationConfig",
     "ValidationReport",
     "account_book",
+    "backtest_path",
     "house_style",
     "load_validation_config",
     "loss_distribution",
     "margin_comparison",
     "margin_report",
+    "margin_waterfall",
     "pnl_profile",
+    "procyclicality_picture",
     "requirements_by_account",
     "scenario_heatmap",
+    "smiles",
+    "surface_map",
+    "term_structure",
+    "traffic_light",
     "validate",
     "worst_scenarios",
     "write_margin_report",

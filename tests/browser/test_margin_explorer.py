@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import socket
 import sys
 import warnings
 from collections.abc import Callable
@@ -41,12 +40,6 @@ CENTRE = """((selector, n) => {
     const at = found.getBoundingClientRect();
     return [at.x + at.width / 2, at.y + at.height / 2]
 })"""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def cells(text: str) -> dict[str, tuple[str, str]]:
@@ -94,12 +87,11 @@ def initial_margin(explorer: pm.report.MarginExplorer, spot: float, legs: tuple[
 
 
 def test_voila_serves_the_explorer_and_the_picture_follows_the_slider(
-    tab: Any, served: Any, wait_for: Any, root: Path, explorer: pm.report.MarginExplorer
+    tab: Any, served: Any, wait_for: Any, root: Path, explorer: pm.report.MarginExplorer, port: int
 ) -> None:
     if importlib.util.find_spec("voila") is None:
         pytest.skip("voila is not installed")
     (recipe,) = re.findall(r"^app:.*\n\t(.*)$", (root / "Makefile").read_text(), re.MULTILINE)
-    port = free_port()
     command = recipe.replace("$(BIN)/python", f"exec '{sys.executable}'")
     command = command.replace("$(APP_FLAGS)", f"--no-browser --port={port}")
     served(["sh", "-c", command], f"http://127.0.0.1:{port}/voila/static/voila.js", root)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import html.parser
+import inspect
 import os
 import re
 import shutil
 import subprocess
+import zlib
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+
+import pmkit as pm
 
 BUILT = Path(os.environ.get("PMKIT_BOOK", "")).resolve()
 pytestmark = pytest.mark.skipif(
@@ -89,6 +93,22 @@ def test_inner_links_lead_to_a_page_and_an_anchor() -> None:
             if absent or not target.is_file():
                 broken.append((path.name, address))
     assert broken == []
+
+
+def test_the_reference_lists_every_public_name() -> None:
+    head, packed = (BUILT / "objects.inv").read_bytes().split(b"zlib.\n", 1)
+    assert head.startswith(b"# Sphinx inventory version 2")
+    listed = {line.split(" ")[0] for line in zlib.decompress(packed).decode().splitlines()}
+    rooms = [name for name in dir(pm) if inspect.ismodule(getattr(pm, name)) and name != "datasets"]
+    public = [(room, name) for room in rooms for name in getattr(pm, room).__all__]
+    modules = {path for path in listed if path.startswith("pmkit.")}
+    absent = [
+        f"{room}.{name}"
+        for room, name in public
+        if f"pmkit.{room}.{name}" not in listed
+        and not any(path.startswith(f"pmkit.{room}.{name}.") for path in modules)
+    ]
+    assert len(public) > 300 and absent == []
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium here")

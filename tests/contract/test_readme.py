@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +40,48 @@ def test_python_runs_as_shown(root: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     for rule in ("es-fhs", "var-hs", "deribit-pm", "deribit-standard"):
         assert rule in done.stdout
+
+
+def shell_commands(root: Path) -> list[str]:
+    """Return the commands of the package that the README shows."""
+    return re.findall(r"^\.venv/bin/pmkit (.*)$", (root / "README.md").read_text(), re.MULTILINE)
+
+
+def test_readme_shows_what_a_user_does_first(root: Path) -> None:
+    assert [command.split()[0] for command in shell_commands(root)] == ["margin", "surface", "validate"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_shell_commands_run_as_shown(root: Path, tmp_path: Path, place: int) -> None:
+    (tmp_path / "my.csv").write_text(ACCOUNT)
+    shutil.copy(root / "data" / "deribit_btc_chain_2026-08-01.csv", tmp_path / "chain.csv")
+    entry = "from pmkit.cli.main import app; app()"
+    command = [sys.executable, "-c", entry, *shell_commands(root)[place].split()]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=400, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    written = {path.name for path in tmp_path.iterdir()} - {"my.csv", "chain.csv"}
+    assert written == ({"validation"} if place == 2 else set())
+    assert done.stdout.startswith("{") or place > 0
+
+
+def test_every_make_target_of_the_readme_is_run_by_a_stage_or_a_test(root: Path) -> None:
+    """The continuous run calls most; the tests named here drive the recipe or the script of the others."""
+    stages = re.findall(r"^stage \S+ make (\S+)$", (root / ".ci" / "run").read_text(), re.MULTILINE)
+    driven = {
+        "app": "browser/test_margin_explorer.py",
+        "lab": "browser/test_jupyterlab.py",
+        "pdf": "contract/test_book.py",
+        "mutations": "contract/test_mutations.py",
+        "help": "contract/test_makefile.py",
+    }
+    assert [file for file in driven.values() if not (root / "tests" / file).is_file()] == []
+    named = set(re.findall(r"(?:`|^)make ([a-z][a-z-]*)", (root / "README.md").read_text(), re.MULTILINE))
+    assert {"margin", "test", "app", "book", "pdf"} <= named
+    assert named - {"check"} <= {*stages, *driven}
 
 
 def test_readme_states_the_test_command(root: Path) -> None:
