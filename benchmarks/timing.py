@@ -78,7 +78,7 @@ def record(workload: str, what: str, ours: float, peer: str, theirs: float, unit
     Parameters
     ----------
     workload : str
-        W1 to W8.
+        W1 to W9.
     what : str
     ours, theirs : float
         Time in ``unit``.
