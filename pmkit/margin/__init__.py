@@ -33,6 +33,16 @@ from pmkit.margin.addons import (
     assembled_rule,
     with_parts,
 )
+from pmkit.margin.apc import (
+    ApcPath,
+    ApcTool,
+    Buffer,
+    LongWindowFloor,
+    MarginInputs,
+    SpeedLimit,
+    StressWeight,
+    apply_apc,
+)
 from pmkit.margin.collateral import (
     CollateralValue,
     DynamicHaircut,
@@ -55,16 +65,6 @@ from pmkit.margin.greek_charges import GreekCharges, exposures, greek_charges
 from pmkit.margin.parameters import list_parameter_sets
 from pmkit.margin.result import MarginResult
 from pmkit.margin.rule import rule, rules
-from pmkit.margin.study.apc import (
-    ApcPath,
-    ApcTool,
-    Buffer,
-    LongWindowFloor,
-    MarginInputs,
-    SpeedLimit,
-    StressWeight,
-    apply_apc,
-)
 from pmkit.margin.study.compare import Comparison, compare
 from pmkit.margin.study.margin_many import ManyMargins, margin_many
 from pmkit.margin.study.shock_margin import ShockMargin, shock_margin

@@ -16,10 +16,10 @@ from pmkit.margin.accounts.account import Account
 from pmkit.margin.addons.base import Part, PartCharge, PartInput
 from pmkit.margin.addons.effects import PartEffects
 from pmkit.margin.addons.tail import measured_tail
+from pmkit.margin.apc import ApcTool, MarginInputs
 from pmkit.margin.engine.measure_rule import MeasureRule
 from pmkit.margin.result import MarginResult, Step
 from pmkit.margin.rule import AnyRule
-from pmkit.margin.study.apc import ApcTool, MarginInputs
 from pmkit.market.history import PriceHistory
 from pmkit.market.snapshot import MarketSnapshot
 

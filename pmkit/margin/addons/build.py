@@ -15,11 +15,11 @@ from pmkit.margin.addons.liquidity import SpreadCost
 from pmkit.margin.addons.offsets import DiversificationCap
 from pmkit.margin.addons.stress import StressPeriod, WorstCaseCorrelationMode
 from pmkit.margin.addons.windows import CorrelationBreak, Subsamples
+from pmkit.margin.apc import ApcTool
 from pmkit.margin.parameters import ParameterSet, Stale, load_parameter_sets, select_set
 from pmkit.margin.rule import AnyRule
 from pmkit.margin.rule import rule as make_rule
 from pmkit.margin.schemas import SCHEMAS, MeasureDesignParameters
-from pmkit.margin.study.apc import ApcTool
 
 __all__ = ["assembled_rule", "with_parts"]
 

@@ -1,1 +1,1 @@
-"""Requirements studied: compared, changed by a trade, shocked, made less procyclical."""
+"""Requirements studied: compared, changed by a trade, shocked, of many accounts at once."""
