@@ -20,8 +20,8 @@ help:  ## list the targets
 margin: .venv/.run-stamp  ## margin the example account under four rules, write out/margin_report.html
 	$(BIN)/pmkit margin --example --report out/margin_report.html
 
-lab: .venv/.dev-stamp  ## open JupyterLab on the notebooks
-	$(BIN)/python -m jupyterlab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_FLAGS)
+lab: .venv/.dev-stamp  ## open JupyterLab on the list of chapters
+	$(BIN)/python -m jupyterlab --notebook-dir=notebooks --LabApp.default_url=/lab/tree/index.ipynb $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_FLAGS)
 
 app: .venv/.dev-stamp  ## serve the what-if margin explorer to a browser, read-only
 	JUPYTER_PATH=notebooks/app $(BIN)/python -m voila notebooks/margin_explorer_widgets.ipynb --template=offline --Voila.ip=127.0.0.1 $(APP_FLAGS)

@@ -49,7 +49,7 @@ def files(toc: dict) -> list[str]:
 
 def chapters(root: Path) -> list[Path]:
     """Return the notebooks that are chapters."""
-    return [p for p in sorted((root / "notebooks").glob("*.ipynb")) if not p.stem.endswith("_widgets")]
+    return sorted((root / "notebooks").glob("[0-9]*.ipynb"))
 
 
 # -- contents -----------------------------------------------------------------------------------------------
@@ -193,3 +193,23 @@ def test_a_missing_page_is_named(root: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "pages are not built, book/intro first; run make book" in done.stderr
+
+
+def test_the_index_of_the_notebooks_lists_the_chapters_by_part(root: Path, toc: dict) -> None:
+    """JupyterLab opens on it."""
+    (cell,) = json.loads((root / "notebooks" / "index.ipynb").read_text(encoding="utf-8"))["cells"]
+    lines = "".join(cell["source"]).splitlines()
+    listed: dict[str, list[str]] = {}
+    for line in lines:
+        if line.startswith("## "):
+            listed[line[3:]] = []
+        elif found := re.match(r"- \[(.*)\]\((.*)\)$", line):
+            listed[list(listed)[-1]].append(found[2])
+            assert (root / "notebooks" / found[2]).exists()
+    parts = {
+        part["caption"]: [f"{Path(c['file']).name}.ipynb" for c in part["chapters"]]
+        for part in toc["parts"]
+        if part["chapters"][0]["file"].startswith("notebooks/")
+    }
+    assert listed == {**parts, "Without a chapter": ["margin_explorer_widgets.ipynb"]}
+    assert "default_url=/lab/tree/index.ipynb" in (root / "Makefile").read_text(encoding="utf-8")
