@@ -50,7 +50,7 @@ def option_tails(
     ----------
     forward, iv, strike, tau, is_call, inverse, level, curve
         As in :func:`pmkit.pricing.option_matrix`, all finite.
-    positions : AccountTable, DataFrame or scipy.sparse matrix, shape (books, m)
+    positions : AccountTable, DataFrame, array or scipy.sparse matrix, shape (books, m)
         Signed quantities; columns are the options, named ``"0"`` to ``"m-1"`` in a frame.
     keep : int
         Number of worst scenarios wanted, from 1 to the number of scenarios.

@@ -13,7 +13,7 @@ from pmkit.backtest.margins.overlapping import overlapping_sample, read_overlapp
 from pmkit.backtest.series.checks import check_alpha, check_count
 from pmkit.backtest.series.hits import HitSeries
 from pmkit.backtest.series.outcome import outcome
-from pmkit.backtest.series.simulated_null import NO_SIMULATION, check_draws, ranked
+from pmkit.backtest.series.simulated_null import NO_SIMULATION, blocks, check_draws, ranked
 from pmkit.backtest.series.test_result import BacktestTest
 from pmkit.backtest.var.regressors import read_forecasts, standardised
 from pmkit.core.errors import ParameterError
@@ -133,9 +133,8 @@ def overlapping_quantile(
         bound = threshold(pool, p, span, seed)
         for _, block in histories(rng, draws, n, span, pool, bound):
             rows = block[block.any(axis=1)]
-            width = max(1, _BLOCK // (n * (2 + used)))
-            for start in range(0, rows.shape[0], width):
-                drawn, ranks = _statistic(rows[start : start + width], z, p, weights, used)
+            for part in blocks(rows.shape[0], _BLOCK, n * (2 + used)):
+                drawn, ranks = _statistic(rows[part], z, p, weights, used)
                 kept.append(-np.asarray(chi2.logsf(drawn, ranks), dtype=np.float64))
         simulated = np.concatenate(kept)
         how = f"Monte Carlo, {simulated.size} histories with a hit, ties count"

@@ -10,7 +10,7 @@ import numpy as np
 
 from pmkit.backtest.series.checks import check_count
 from pmkit.backtest.walk.book import ConstantBook
-from pmkit.backtest.walk.legs import Leg
+from pmkit.backtest.walk.legs import Leg, option_leg
 from pmkit.core.errors import ParameterError
 from pmkit.core.random import stream
 from pmkit.core.types import Settlement
@@ -21,17 +21,6 @@ BookKind = Literal["long_short", "delta_hedged", "calendar", "fly", "dispersion"
 """What offsets what: underlyings, delta, tenors, strikes, or the vols of one underlying and of the others."""
 
 _TENORS = (7.0, 14.0, 30.0, 60.0, 90.0, 180.0)  # days
-
-
-def _option(underlying: str, weight: float, is_call: bool, tenor: float, moneyness: float) -> Leg:
-    return Leg(
-        underlying=underlying,
-        kind="option",
-        weight=weight,
-        tenor_days=tenor,
-        moneyness=moneyness,
-        is_call=is_call,
-    )
 
 
 def _sign(rng: np.random.Generator) -> float:
@@ -52,7 +41,7 @@ def _long_short(rng: np.random.Generator, names: Sequence[str]) -> list[Leg]:
 
 def _delta_hedged(rng: np.random.Generator, names: Sequence[str]) -> list[Leg]:
     return [
-        _option(
+        option_leg(
             str(rng.choice(names)),
             float(rng.standard_normal()),
             bool(rng.random() < 0.5),
@@ -67,7 +56,7 @@ def _calendar(rng: np.random.Generator, names: Sequence[str]) -> list[Leg]:
     near, far = np.sort(rng.choice(len(_TENORS), size=2, replace=False))
     name, sign, call = str(rng.choice(names)), _sign(rng), bool(rng.random() < 0.5)
     strike = _moneyness(rng)
-    return [_option(name, s * sign, call, _TENORS[at], strike) for at, s in ((near, -1.0), (far, 1.0))]
+    return [option_leg(name, s * sign, call, _TENORS[at], strike) for at, s in ((near, -1.0), (far, 1.0))]
 
 
 def _fly(rng: np.random.Generator, names: Sequence[str]) -> list[Leg]:
@@ -75,7 +64,7 @@ def _fly(rng: np.random.Generator, names: Sequence[str]) -> list[Leg]:
     tenor, middle = float(rng.choice(_TENORS)), _moneyness(rng)
     wing = 0.05 + 0.15 * rng.random()
     return [
-        _option(name, sign * weight, call, tenor, middle * (1.0 + wing * side))
+        option_leg(name, sign * weight, call, tenor, middle * (1.0 + wing * side))
         for weight, side in ((1.0, -1.0), (-2.0, 0.0), (1.0, 1.0))
     ]
 
@@ -86,7 +75,7 @@ def _dispersion(rng: np.random.Generator, names: Sequence[str]) -> list[Leg]:
     first = int(rng.integers(len(names)))
     others = [name for at, name in enumerate(names) if at != first]
     weights = [(names[first], -sign), *((n, sign * float(w)) for n, w in zip(others, against, strict=True))]
-    return [_option(name, weight, call, tenor, 1.0) for name, weight in weights for call in (True, False)]
+    return [option_leg(name, weight, call, tenor, 1.0) for name, weight in weights for call in (True, False)]
 
 
 _MAKERS: dict[str, Callable[[np.random.Generator, Sequence[str]], list[Leg]]] = {

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pmkit.core.errors import ParameterError
 from pmkit.core.types import FloatArray, Settlement
 
-__all__ = ["PRESETS", "Leg", "LegKind", "linear_pnl", "matrix_of"]
+__all__ = ["PRESETS", "Leg", "LegKind", "linear_pnl", "matrix_of", "option_leg"]
 
 LegKind = Literal["perpetual", "future", "option"]
 """``perpetual`` and ``future`` move with the index, because their basis is taken as constant."""
@@ -105,9 +105,10 @@ class Leg:
         return f"{self.weight:+g} {self.underlying} {right}{tenor} K/F {self.moneyness:g}"
 
 
-def _option(
+def option_leg(
     underlying: str, weight: float, is_call: bool, tenor: float = 30.0, moneyness: float = 1.0
 ) -> Leg:
+    """Return an option settled in its coin, its tenor in days and its strike over the forward."""
     return Leg(
         underlying=underlying,
         kind="option",
@@ -120,7 +121,7 @@ def _option(
 
 
 def _straddle(underlying: str, weight: float, tenor: float = 30.0) -> list[Leg]:
-    return [_option(underlying, weight, True, tenor), _option(underlying, weight, False, tenor)]
+    return [option_leg(underlying, weight, True, tenor), option_leg(underlying, weight, False, tenor)]
 
 
 def _perpetual(underlying: str, weight: float) -> Leg:
@@ -137,10 +138,10 @@ PRESETS: dict[str, tuple[tuple[Leg, ...], bool]] = {
     "long_straddle_30d": (tuple(_straddle("BTC", 1.0)), True),
     "short_straddle_30d": (tuple(_straddle("BTC", -1.0)), True),
     "risk_reversal_30d": (
-        (_option("BTC", 1.0, True, moneyness=1.1), _option("BTC", -1.0, False, moneyness=0.9)),
+        (option_leg("BTC", 1.0, True, moneyness=1.1), option_leg("BTC", -1.0, False, moneyness=0.9)),
         True,
     ),
-    "covered_call_30d": ((_perpetual("BTC", 1.0), _option("BTC", -1.0, True, moneyness=1.1)), False),
+    "covered_call_30d": ((_perpetual("BTC", 1.0), option_leg("BTC", -1.0, True, moneyness=1.1)), False),
     "calendar_30d_90d": ((*_straddle("BTC", -1.0), *_straddle("BTC", 1.0, 90.0)), True),
 }
 

@@ -6,7 +6,7 @@ import contextlib
 import json
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -134,6 +134,7 @@ class RuleBase:
     """
 
     name: ClassVar[str] = ""
+    citations: ClassVar[tuple[str, ...]] = ()
 
     variant: str
     as_of: pd.Timestamp | None = None
@@ -166,6 +167,27 @@ class RuleBase:
     def age_days(self, parameters: ParameterSet, snapshot: MarketSnapshot) -> float:
         """Return the days from the last observation of the set to the rule's date."""
         return parameters.age_days(snapshot.as_of if self.as_of is None else self.as_of)
+
+    def stated(
+        self,
+        account: Account,
+        snapshot: MarketSnapshot,
+        parameters: ParameterSet,
+        said: Iterable[str],
+        **figures: Any,
+    ) -> MarginResult:
+        """Return a result that names the rule, the account and the parameter set, with warnings each once."""
+        return MarginResult(
+            rule=self.name,
+            variant=self.variant,
+            account=account.name,
+            as_of=snapshot.as_of,
+            param_set=parameters.id,
+            param_set_age_days=self.age_days(parameters, snapshot),
+            warnings=tuple(dict.fromkeys(said)),
+            references=self.citations,
+            **figures,
+        )
 
     def provenance(
         self, account: Account, snapshot: MarketSnapshot, parameters: ParameterSet, **more: Any

@@ -64,7 +64,7 @@ class SharedCoinRule(CoinRule, ManyRule):
                 account = accounts[at]
                 mmp = account.mmp_margin.get(currency, 0.0)
                 orders = account.open_order_margin.get(currency, 0.0)
-                parts[at][currency] = self._stated(
+                parts[at][currency] = self._coin_result(
                     account,
                     snapshot,
                     parameters,

@@ -136,7 +136,9 @@ class CoinRule(RuleBase, ABC):
         require_coin_settled(account.portfolio, self.name)
         currencies = self._currencies(account, snapshot)
         self._refuse_debts(account, currencies)
-        parts = {currency: self._part(account, currency, snapshot, said) for currency in currencies}
+        marks = unit_marks(account.instruments, snapshot).tolist()
+        value = account.value_parts({i.name: m for i, m in zip(account.instruments, marks, strict=True)})
+        parts = {currency: self._part(account, currency, snapshot, value, said) for currency in currencies}
         if len(parts) == 1:
             return next(iter(parts.values()))
         return self._total(account, snapshot, parts)
@@ -186,14 +188,17 @@ class CoinRule(RuleBase, ABC):
         return tuple(dict.fromkeys(named))
 
     def _part(
-        self, account: Account, currency: str, snapshot: MarketSnapshot, said: Sequence[str]
+        self,
+        account: Account,
+        currency: str,
+        snapshot: MarketSnapshot,
+        value: ValueParts,
+        said: Sequence[str],
     ) -> MarginResult:
         with collected() as texts:
             parameters = self.parameter_set(snapshot, currency)
         book = account.portfolio.of_underlying(currency)
         held = self.charger(book, currency, snapshot, parameters).charge(book.quantities)
-        marks = unit_marks(account.instruments, snapshot).tolist()
-        value = account.value_parts({i.name: m for i, m in zip(account.instruments, marks, strict=True)})
         mmp = account.mmp_margin.get(currency, 0.0)
         orders = account.open_order_margin.get(currency, 0.0)
         obligations = {k: v for k, v in (("mmp_margin", mmp), ("open_order_margin", orders)) if v > 0.0}
@@ -206,7 +211,7 @@ class CoinRule(RuleBase, ABC):
             Step(clause, "initial margin", initial, currency),
             Step(clause, "maintenance margin", held.mm, currency),
         )
-        return self._stated(
+        return self._coin_result(
             account,
             snapshot,
             parameters,
@@ -223,7 +228,7 @@ class CoinRule(RuleBase, ABC):
             provenance=self.provenance(account, snapshot, parameters),
         )
 
-    def _stated(
+    def _coin_result(
         self,
         account: Account,
         snapshot: MarketSnapshot,
@@ -234,21 +239,17 @@ class CoinRule(RuleBase, ABC):
         **figures: Any,
     ) -> MarginResult:
         """Return the result of one coin with what does not depend on the charge filled in."""
-        return MarginResult(
-            rule=self.name,
-            variant=self.variant,
-            account=account.name,
-            as_of=snapshot.as_of,
-            param_set=parameters.id,
-            param_set_age_days=self.age_days(parameters, snapshot),
+        return self.stated(
+            account,
+            snapshot,
+            parameters,
+            said,
             numeraire=currency,
             basis=self.basis,
             net_option_value=value.options.get(currency, 0.0),
             equity=value.in_currency(currency),
             collateral_treatment="own coin only",
             not_eligible={c: x for c, x in account.collateral.items() if c != currency and x != 0.0},
-            warnings=tuple(dict.fromkeys(said)),
-            references=self.citations,
             **figures,
         )
 

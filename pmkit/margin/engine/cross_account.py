@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -153,8 +153,6 @@ class Charged(NamedTuple):
 class CrossAccountRule(AccountRule):
     """Base of the rules that margin an account whole in USD, debts included; basis ``pnl``."""
 
-    citations: ClassVar[tuple[str, ...]] = ()
-
     @abstractmethod
     def check_scope(self, account: Account) -> None:
         """Raise where the account holds contracts or obligations that the rule does not take."""
@@ -195,13 +193,11 @@ class CrossAccountRule(AccountRule):
             check_account(account, snapshot)
             parameters = self.parameter_set(snapshot)
         found, left_out, notes = self.charged(account, snapshot, parameters)
-        return MarginResult(
-            rule=self.name,
-            variant=self.variant,
-            account=account.name,
-            as_of=snapshot.as_of,
-            param_set=parameters.id,
-            param_set_age_days=self.age_days(parameters, snapshot),
+        return self.stated(
+            account,
+            snapshot,
+            parameters,
+            said,
             numeraire="USD",
             im=found.im,
             mm=found.mm,
@@ -215,8 +211,6 @@ class CrossAccountRule(AccountRule):
             addons=found.addons,
             steps=found.steps,
             figures=found.figures,
-            warnings=tuple(dict.fromkeys(said)),
             notes=notes,
             provenance=self.provenance(account, snapshot, parameters),
-            references=self.citations,
         )

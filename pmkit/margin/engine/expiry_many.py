@@ -177,7 +177,7 @@ class SharedExpiryRule(ExpiryMatrixRule, ManyRule):
         results = []
         for account, (_, left_out), (charge, options, value) in zip(accounts, counted, charges, strict=True):
             results.append(
-                self._stated(
+                self._usd_result(
                     account,
                     snapshot,
                     parameters,

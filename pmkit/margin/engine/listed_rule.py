@@ -144,13 +144,11 @@ class ListedRule(AccountRule):
             Step(self.money_clause, "maintenance margin", charge.mm, currency),
             Step(self.money_clause, "initial margin", initial, currency),
         )
-        return MarginResult(
-            rule=self.name,
-            variant=self.variant,
-            account=account.name,
-            as_of=snapshot.as_of,
-            param_set=parameters.id,
-            param_set_age_days=self.age_days(parameters, snapshot),
+        return self.stated(
+            account,
+            snapshot,
+            parameters,
+            said,
             numeraire=currency,
             im=initial,
             mm=charge.mm,
@@ -164,9 +162,7 @@ class ListedRule(AccountRule):
             addons=charge.addons,
             steps=steps,
             figures=charge.figures,
-            warnings=tuple(dict.fromkeys(said)),
             provenance=self.provenance(account, snapshot, parameters, data=self.given(history)),
-            references=self.citations,
         )
 
     def smallest_equity(self, parameters: ParameterSet, portfolio: Portfolio) -> float:

@@ -200,13 +200,11 @@ class MeasureRule(RuleBase, ABC):
                 figures["vol_anchor"] = _anchor_table(used)
         initial, maintenance = figures["im"], figures["mm"]
         worst = int(np.argmin(pnl))
-        return MarginResult(
-            rule=self.name,
-            variant=self.variant,
-            account=account.name,
-            as_of=snapshot.as_of,
-            param_set=parameters.id,
-            param_set_age_days=self.age_days(parameters, snapshot),
+        return self.stated(
+            account,
+            snapshot,
+            parameters,
+            texts,
             numeraire="USD",
             im=max(0.0, float(initial)),
             mm=min(max(0.0, float(maintenance)), max(0.0, float(initial))),
@@ -218,14 +216,12 @@ class MeasureRule(RuleBase, ABC):
             scenario_vector=pd.Series(pnl, name="pnl"),
             steps=self._steps(table, used, figures),
             figures=figures,
-            warnings=tuple(texts),
             notes=used.notes,
             provenance=replace(
                 self.provenance(account, snapshot, parameters, data={"scenarios": used.fingerprint}),
                 seed=used.provenance.seed,
                 simulated=used.provenance.simulated,
             ),
-            references=self.citations,
         )
 
     def line_im_equity(

@@ -21,7 +21,7 @@ from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import Basis, MarginResult, Step
 from pmkit.market.snapshot import MarketSnapshot
 
-__all__ = ["CASH", "UsdBook", "UsdCharge", "UsdRule", "profit_and_cash"]
+__all__ = ["CASH", "TetherRule", "UsdBook", "UsdCharge", "UsdRule", "profit_and_cash"]
 
 #: Currencies that count as cash of the account at their face value.
 CASH = ("USDC", "USD")
@@ -65,7 +65,6 @@ class UsdRule(RuleBase, ABC):
     """
 
     basis: ClassVar[Basis] = "pnl"
-    citations: ClassVar[tuple[str, ...]] = ()
     collateral_treatment: ClassVar[str] = "haircut"
     #: True where a book of several underlyings is margined together
     many_underlyings: ClassVar[bool] = False
@@ -140,7 +139,7 @@ class UsdRule(RuleBase, ABC):
             Step(initial, "initial margin", held.im, "USD"),
             Step(initial, "net initial margin", equity - held.im, "USD"),
         )
-        return self._stated(
+        return self._usd_result(
             account,
             snapshot,
             parameters,
@@ -158,7 +157,7 @@ class UsdRule(RuleBase, ABC):
             provenance=self.provenance(account, snapshot, parameters, data={"feeds": feeds.fingerprint}),
         )
 
-    def _stated(
+    def _usd_result(
         self,
         account: Account,
         snapshot: MarketSnapshot,
@@ -169,20 +168,16 @@ class UsdRule(RuleBase, ABC):
     ) -> MarginResult:
         """Return the result with what does not depend on the charge filled in."""
         assumes = self._feeds().assumes
-        return MarginResult(
-            rule=self.name,
-            variant=self.variant,
-            account=account.name,
-            as_of=snapshot.as_of,
-            param_set=parameters.id,
-            param_set_age_days=self.age_days(parameters, snapshot),
+        return self.stated(
+            account,
+            snapshot,
+            parameters,
+            said,
             numeraire="USD",
             basis=self.basis,
             collateral_treatment=self.collateral_treatment,
             not_eligible=left_out,
-            warnings=tuple(dict.fromkeys(said)),
             notes=("feeds that were not given are replaced by defaults",) if assumes else (),
-            references=self.citations,
             **figures,
         )
 
@@ -277,3 +272,18 @@ class UsdRule(RuleBase, ABC):
             known = snapshot.spot(currency) if currency in snapshot.underlyings else None
             coins[currency] = self._feeds().balance(currency, known)
         return coins, left_out
+
+
+@dataclass(frozen=True, kw_only=True)
+class TetherRule(UsdRule):
+    """Base of the rules in USD whose one collateral beside cash is USDT, at par where no feed is given."""
+
+    many_underlyings: ClassVar[bool] = True
+
+    feeds: Feeds | None = field(
+        default_factory=lambda: Feeds(collateral={"USDT": CollateralFeed(1.0)}), repr=False
+    )
+
+    def eligible(self, underlying: str, parameters: ParameterSet) -> tuple[str, ...]:
+        """Return the stablecoin that counts beside cash."""
+        return ("USDT",)

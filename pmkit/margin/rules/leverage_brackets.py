@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -14,10 +14,10 @@ from pmkit.core.errors import ConventionError
 from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Perpetual
 from pmkit.margin.accounts.account import Account
-from pmkit.margin.conformance.feeds import CollateralFeed, Feeds
+from pmkit.margin.conformance.feeds import CollateralFeed
 from pmkit.margin.engine.base import origin
 from pmkit.margin.engine.brackets import Brackets
-from pmkit.margin.engine.usd_rule import UsdCharge, UsdRule
+from pmkit.margin.engine.usd_rule import TetherRule, UsdCharge
 from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import Step
 from pmkit.margin.schemas import BracketParameters
@@ -70,7 +70,7 @@ class _BracketBook:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeverageBrackets(UsdRule):
+class LeverageBrackets(TetherRule):
     """Tiered margin of perpetuals without offset between underlyings, the baseline of crypto venues.
 
     Attributes
@@ -91,18 +91,10 @@ class LeverageBrackets(UsdRule):
 
     name: ClassVar[str] = "leverage-brackets"
     citations: ClassVar[tuple[str, ...]] = ("bracketsnote",)
-    many_underlyings: ClassVar[bool] = True
     money_clauses: ClassVar[tuple[str, str]] = ("LBR-5", "LBR-5")
 
     variant: str = "illustrative"
     leverage: float = math.inf
-    feeds: Feeds | None = field(
-        default_factory=lambda: Feeds(collateral={"USDT": CollateralFeed(1.0)}), repr=False
-    )
-
-    def eligible(self, underlying: str, parameters: ParameterSet) -> tuple[str, ...]:
-        """Return the stablecoin that counts beside cash."""
-        return ("USDT",)
 
     def book(
         self, account: Account, balances: Mapping[str, CollateralFeed], snapshot: MarketSnapshot,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -14,9 +14,9 @@ from pmkit.core.types import FloatArray
 from pmkit.instruments.contracts import Option
 from pmkit.margin.accounts.account import Account
 from pmkit.margin.accounts.contract_marks import unit_marks
-from pmkit.margin.conformance.feeds import CollateralFeed, Feeds
+from pmkit.margin.conformance.feeds import CollateralFeed
 from pmkit.margin.engine.coin_rule import charge_of_lines
-from pmkit.margin.engine.usd_rule import UsdCharge, UsdRule
+from pmkit.margin.engine.usd_rule import TetherRule, UsdCharge
 from pmkit.margin.parameters import ParameterSet
 from pmkit.margin.result import Basis
 from pmkit.margin.schemas import OkxStandardParameters
@@ -92,7 +92,7 @@ class _WrittenUsdBook:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OkxStandardUsd(UsdRule):
+class OkxStandardUsd(TetherRule):
     """OKX's margin of options settled in stablecoins outside portfolio margin: no netting, in USD.
 
     Notes
@@ -103,17 +103,9 @@ class OkxStandardUsd(UsdRule):
     name: ClassVar[str] = "okx-standard-usd"
     basis: ClassVar[Basis] = "cash"
     citations: ClassVar[tuple[str, ...]] = ("okxoption",)
-    many_underlyings: ClassVar[bool] = True
     money_clauses: ClassVar[tuple[str, str]] = ("OKS-6", "OKS-6")
 
     variant: str = "usd"
-    feeds: Feeds | None = field(
-        default_factory=lambda: Feeds(collateral={"USDT": CollateralFeed(1.0)}), repr=False
-    )
-
-    def eligible(self, underlying: str, parameters: ParameterSet) -> tuple[str, ...]:
-        """Return the stablecoin that counts beside cash."""
-        return ("USDT",)
 
     def book(
         self, account: Account, balances: Mapping[str, CollateralFeed], snapshot: MarketSnapshot,
