@@ -20,7 +20,7 @@ import pmkit.pricing as pricing
 from pmkit.core.random import stream
 from pmkit.estimation.univariate.garch_newton_likelihood import plan_of
 from pmkit.estimation.univariate.recursion import filter_variance
-from pmkit.estimation.univariate.refit import refit_windows
+from pmkit.estimation.univariate.refit import no_maxima, refit_windows
 from pmkit.risk.accounts import tails
 from pmkit.risk.accounts_table import account_table
 from pmkit.risk.screened import option_tails
@@ -58,12 +58,12 @@ class Books:
 
 def scenarios_of(returns: np.ndarray, days: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return tomorrow's forwards and vol levels of each day: the filter's vol times its own residuals."""
-    plan, theta = plan_of(False, False, False), np.zeros(6)
+    plan = plan_of(False, False, False)
     first = np.arange(days, dtype=np.int64)
     params, notes = np.empty((days, 6)), np.empty((days, 3), np.int64)
     start = np.zeros(days)
     refit_windows(
-        returns, first, first + WINDOW, False, False, False, plan, theta, False, params, start,
+        returns, first, first + WINDOW, False, False, False, plan, *no_maxima(), params, start,
         np.empty(days), notes, np.empty((6, 6)),
     )  # fmt: skip
     found, variance = [], np.empty(WINDOW + 1)

@@ -23,7 +23,7 @@ from pmkit.estimation.univariate.arch_fit import SCALE, fit_arch
 from pmkit.estimation.univariate.garch_newton_likelihood import plan_of
 from pmkit.estimation.univariate.newton_fit import fit_newton
 from pmkit.estimation.univariate.recursion import start_variance
-from pmkit.estimation.univariate.refit import refit_windows
+from pmkit.estimation.univariate.refit import no_maxima, refit_windows
 
 KINDS = [("garch", "normal"), ("garch", "t"), ("gjr", "normal"), ("gjr", "t")]
 WINDOW = 1000
@@ -85,7 +85,7 @@ def rolling(model: str, dist: str, y: np.ndarray, windows: int) -> None:
     def own() -> np.ndarray:
         logliks = np.empty(windows)
         refit_windows(
-            y, first, first + WINDOW, *flags, plan_of(*flags), np.zeros(6), False, params,
+            y, first, first + WINDOW, *flags, plan_of(*flags), *no_maxima(), params,
             np.zeros(windows), logliks, notes, np.empty((6, 6)),
         )  # fmt: skip
         return logliks

@@ -11,7 +11,7 @@ import pandas as pd
 from pmkit.core.types import FloatArray
 from pmkit.estimation.univariate.garch_newton_likelihood import ETA, plan_of, scores
 from pmkit.estimation.univariate.parameters import PARAMETERS
-from pmkit.estimation.univariate.refit import refit_windows
+from pmkit.estimation.univariate.refit import no_maxima, refit_windows
 
 __all__ = ["STATUS", "NewtonFit", "fit_newton", "from_theta", "to_theta"]
 
@@ -113,10 +113,12 @@ def fit_newton(
     start : float
         Variance at which the recursion starts.
     warm : ndarray, shape (6,), optional
-        Where the climb starts; found from the data where None.
+        Where the only climb starts; cold starts found from the data where None.
     """
     free_mean, asymmetric, student = mean == "constant", model == "gjr", dist == "t"
-    theta = np.zeros(6) if warm is None else np.array(warm, dtype=np.float64)
+    maxima, known = no_maxima()
+    if warm is not None:
+        maxima[0], known[:] = warm, (1, values.size, 1)
     hessian, found, notes = np.zeros((6, 6)), np.empty((1, 6)), np.empty((1, 3), np.int64)
     starts, logliks = np.full(1, float(start)), np.empty(1)
     refit_windows(
@@ -127,8 +129,8 @@ def fit_newton(
         asymmetric,
         student,
         plan_of(free_mean, asymmetric, student),
-        theta,
-        warm is not None,
+        maxima,
+        known,
         found,
         starts,
         logliks,

@@ -1,11 +1,13 @@
-"""GARCH(1,1) and GJR refitted window after window: each fit starts where the last one ended."""
+"""GARCH(1,1) and GJR refitted window after window: each fit starts from the maxima of the one before."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
 from pmkit.core.types import FloatArray, IntArray
-from pmkit.estimation.univariate.garch_newton import AT_WALL, best_climb, copy
+from pmkit.estimation.univariate.garch_maxima import MOST_MAXIMA, best_climb
 from pmkit.estimation.univariate.garch_newton_likelihood import (
     ALPHA,
     BETA,
@@ -17,7 +19,19 @@ from pmkit.estimation.univariate.garch_newton_likelihood import (
 from pmkit.estimation.univariate.recursion import START_DECAY, START_ROWS
 from pmkit.pricing.numeric import kernel, stage
 
-__all__ = ["filter_between", "refit_windows"]
+__all__ = ["filter_between", "no_maxima", "refit_windows"]
+
+#: cold starts look for other maxima once so much of the window is new since they last did: _SOON of it while
+#: several maxima are known or one was lost, then twice as much from search to search, _LATE of it at most;
+#: that falls from _LONG returns to one return at _SHORT, because short windows have several maxima often
+_SOON, _LATE, _SHORT, _LONG = 0.005, 0.03, 500, 1000
+#: and where the variance at which the recursion starts has changed by this factor since then
+_SHIFTED = 2.0
+
+
+def no_maxima() -> tuple[FloatArray, IntArray]:
+    """Return ``maxima`` and ``known`` of :func:`refit_windows` before the first window."""
+    return np.zeros((MOST_MAXIMA, 6)), np.zeros(3, np.int64)
 
 
 @stage
@@ -48,8 +62,8 @@ def refit_windows(
     asymmetric: bool,
     student: bool,
     plan: IntArray,
-    theta: FloatArray,
-    warm: bool,
+    maxima: FloatArray,
+    known: IntArray,
     params: FloatArray,
     starts: FloatArray,
     logliks: FloatArray,
@@ -68,11 +82,12 @@ def refit_windows(
         Whether ``mu``, ``gamma`` and ``eta`` are estimated.
     plan : ndarray
         From :func:`pmkit.estimation.univariate.garch_newton_likelihood.plan_of`.
-    theta : ndarray, shape (6,)
-        ``mu, omega, alpha, gamma, beta, eta`` of the fit before the first window where ``warm``; those of the
-        last usable fit on return.
-    warm : bool
-        Whether ``theta`` holds a fit; otherwise the first window is fitted from cold starts.
+    maxima : ndarray, shape (MOST_MAXIMA, 6)
+        ``mu, omega, alpha, gamma, beta, eta`` of the maxima that the fit before the first window found,
+        highest first; those of the last window on return.
+    known : ndarray of int64, shape (3,)
+        How many rows of ``maxima`` are in use, the end of the window that cold starts searched last, and
+        after how many more returns they search again.
     params : ndarray, shape (K, 6)
         Filled.
     starts : ndarray, shape (K,)
@@ -83,30 +98,42 @@ def refit_windows(
     notes : ndarray of int64, shape (K, 3)
         Filled: outcome, evaluations of the likelihood, and 1 where cold starts were used.
     hessian : ndarray, shape (6, 6)
-        Filled with that of the last window, in ``theta``.
+        Filled with that of the last window.
 
     Notes
     -----
-    A warm fit that fails or hardly responds to shocks is repeated from cold starts and the best kept. A fit
-    that fails altogether is recorded, and the next window starts from the last good one.
+    From one window to the next every known maximum is followed, and the highest is the fit. Cold starts look
+    for others where a climb fails or goes far, and every so often: soon where several maxima are known, the
+    later the longer there was only one, once 3 per cent of the window is new or the variance at its start has
+    doubled or halved at the latest, and in every window of 500 returns or fewer. A fit that fails altogether
+    is recorded, and the next window starts from the last maxima found.
     """
     work = workspace()
-    trial = np.empty(6)
     for k in range(first.size):
         window = y[first[k] : last[k]]
         v, start = _level_of(window, free_mean)
         if starts[k] > 0.0:
             start = starts[k]
-        copy(trial, theta)
-        value, outcome, evaluations, cold = best_climb(
-            window, v, start, free_mean, asymmetric, student, warm, plan, trial, hessian, work
-        )
-        if outcome <= AT_WALL:
-            copy(theta, trial)
-            warm = True
-        copy(params[k], trial)
+        search = known[0] == 0 or last[k] - known[1] >= known[2]
+        if not search and known[1] >= window.size:
+            _, before = _level_of(y[known[1] - window.size : known[1]], free_mean)
+            search = max(start, before) > _SHIFTED * min(start, before)
+        value, outcome, evaluations, count, searched = best_climb(
+            window, v, start, free_mean, asymmetric, student, search, plan, maxima, known[0], params[k],
+            hessian, work,
+        )  # fmt: skip
+        share = min(1.0, (window.size - _SHORT) / (_LONG - _SHORT))
+        late = max(1, math.ceil(_LATE * window.size * share))
+        soon = min(late, math.ceil(_SOON * window.size))
+        if count > 1 or count < known[0]:
+            known[2] = soon
+        elif searched:
+            known[2] = min(max(2 * known[2], soon), late)
+        known[0] = count
+        if searched:
+            known[1] = last[k]
         starts[k], logliks[k] = start, value
-        notes[k, 0], notes[k, 1], notes[k, 2] = outcome, evaluations, int(cold)
+        notes[k, 0], notes[k, 1], notes[k, 2] = outcome, evaluations, int(searched)
 
 
 @kernel

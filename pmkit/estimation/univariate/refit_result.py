@@ -42,7 +42,8 @@ class RollingVolatility(Result):
         Parameters in force from each fit on, by the date of the last return they know.
     log : pandas.DataFrame
         One row a fit, same dates: ``status``, ``used`` (False: the fit failed and the parameters before it
-        stay), ``start`` (warm or cold), ``evaluations`` of the likelihood (NaN under ``arch``), ``loglik``,
+        stay), ``start`` (warm: from what the fit before found; cold: from starts of its own too),
+        ``evaluations`` of the likelihood by all its climbs (NaN under ``arch``), ``loglik``,
         ``persistence``, ``flags``, ``checked`` against a cold fit of ``arch``, ``arch_loglik``, ``gap``
         (log-likelihood above that of arch), ``arch_breach`` (how far arch's parameters lie outside the
         constraints, which lifts its likelihood), ``adopted`` (arch led to a better maximum, which was taken).

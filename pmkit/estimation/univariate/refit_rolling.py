@@ -26,7 +26,7 @@ from pmkit.estimation.univariate.garch_newton_likelihood import (
 )
 from pmkit.estimation.univariate.newton_fit import STATUS, fit_newton, to_theta
 from pmkit.estimation.univariate.parameters import PARAMETERS, check_words, flags_of
-from pmkit.estimation.univariate.refit import filter_between, refit_windows
+from pmkit.estimation.univariate.refit import filter_between, no_maxima, refit_windows
 from pmkit.estimation.univariate.refit_result import RollingVolatility
 from pmkit.estimation.univariate.univariate_checks import check_movement
 from pmkit.estimation.univariate.volatility import Distribution, Model
@@ -106,8 +106,14 @@ def rolling_volatility(
     -----
     The fit in force at bar ``t`` was made on ``returns[s - window : s]`` with ``s <= t``, and the filter has
     seen ``returns[: t]``: later returns cannot change a forecast, and a longer series gives the same ones bit
-    for bit. A fit starts at the parameters of the one before it. A fit that does not converge is logged and
-    not used.
+    for bit. A fit that does not converge is logged and not used.
+
+    The likelihood of a few hundred returns often has several maxima, and a fit that starts where the one
+    before it ended may stay at one that is no longer the highest. The own engine therefore follows every
+    maximum it knows from window to window and looks for others from cold starts: in every window of 500
+    returns or fewer, in longer ones soon while several are known, and at the latest once 3 per cent of the
+    window is new or the variance at its start has doubled or halved. Engine ``arch`` starts at the parameters
+    before and compares with its own start values every ``check_every`` fits.
 
     References
     ----------
@@ -239,7 +245,8 @@ def _by_newton(walk: _Walk) -> tuple[pd.DataFrame, FloatArray, dict[str, list[An
     plan = plan_of(free_mean, asymmetric, student)
     found, starts, logliks = np.empty((count, 6)), np.zeros(count), np.empty(count)
     hessian = np.empty((6, 6))
-    notes, theta, warm = np.zeros((count, 3), np.int64), np.zeros(6), False
+    notes = np.zeros((count, 3), np.int64)
+    maxima, known = no_maxima()
     arch_loglik, breach, adopted = (
         np.full(count, math.nan),
         np.full(count, math.nan),
@@ -248,7 +255,7 @@ def _by_newton(walk: _Walk) -> tuple[pd.DataFrame, FloatArray, dict[str, list[An
 
     def run(part: slice) -> None:
         refit_windows(
-            y, first[part], last[part], free_mean, asymmetric, student, plan, theta, warm,
+            y, first[part], last[part], free_mean, asymmetric, student, plan, maxima, known,
             found[part], starts[part], logliks[part], notes[part], hessian,
         )  # fmt: skip
 
@@ -256,14 +263,13 @@ def _by_newton(walk: _Walk) -> tuple[pd.DataFrame, FloatArray, dict[str, list[An
     for k in range(0, count, step):
         if walk.check_every is not None:
             run(slice(k, k + 1))
-            warm = warm or bool(notes[k, 0] <= AT_WALL)
             arch_loglik[k], breach[k], adopted[k] = _cross_check(
                 walk, y[first[k] : last[k]], k, found, starts, logliks, notes
             )
             if adopted[k]:
-                theta[:], warm = found[k], True
+                row = min(int(known[0]), len(maxima) - 1)
+                maxima[row], known[0] = found[k], row + 1
         run(slice(k + int(walk.check_every is not None), k + step))
-        warm = warm or bool((notes[k : k + step, 0] <= AT_WALL).any())
     used = notes[:, 0] <= AT_WALL
     if not used[0]:
         raise walk.no_start(STATUS[notes[0, 0]])

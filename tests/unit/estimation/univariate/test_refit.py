@@ -91,7 +91,7 @@ def test_forecasts_equal_a_plain_walk(bitcoin: pd.Series) -> None:
             h = omega + alpha * (values[t] - mu) ** 2 + beta * h
         row = run.log.loc[bitcoin.index[at - 1]]
         assert row["loglik"] == pytest.approx(fit.loglik, abs=1e-6)
-    assert run.log["start"].tolist()[:2] == ["cold", "warm"]
+    assert (run.log["start"] == "cold").all()  # 120 new returns are reason enough to look for other maxima
 
 
 def test_last_fit_is_that_of_fit_volatility(bitcoin: pd.Series) -> None:
