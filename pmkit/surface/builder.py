@@ -130,7 +130,6 @@ def build_snapshot(
         if quotes.as_of != as_of:
             early = (as_of - quotes.as_of).total_seconds()
             notes.append(f"{quotes.source} was seen {early:.0f} s before the snapshot's instant")
-        listed = quotes.settlement == "linear"
         for name in quotes.underlyings:
             curve = forward_curve(quotes, name, as_of=as_of)
             vols = own_vols(quotes, curve, as_of=as_of)
@@ -142,17 +141,18 @@ def build_snapshot(
                     for expiry, why in surface.left_out.items()
                     if expiry in curve.quotes
                 ]
+            spot_source, perpetual, perpetual_source = _levels(quotes, name, curve.spot)
             markets[name] = UnderlyingMarket(
                 name=name,
                 spot=curve.spot,
-                spot_source=INDEX_SOURCE if listed else SPOT_SOURCE,
-                perpetual=curve.spot,
-                perpetual_source=INDEX_SOURCE if listed else "perpetual mid",
+                spot_source=spot_source,
+                perpetual=perpetual,
+                perpetual_source=perpetual_source,
                 forwards=curve.quotes,
                 option_iv=vols.by_name,
                 surface=surface,
                 iv_source="mid",
-                discounts=dict(curve.df) if listed else {},
+                discounts=dict(curve.df) if quotes.settlement == "linear" else {},
             )
             notes += _notes(quotes, name, curve, vols)
     return MarketSnapshot(
@@ -170,6 +170,17 @@ def build_snapshot(
     )
 
 
+def _levels(quotes: Quotes, name: str, spot: float) -> tuple[str, float, str]:
+    """Return where the spot comes from, the perpetual, and where that comes from."""
+    if quotes.settlement == "linear":
+        return INDEX_SOURCE, spot, INDEX_SOURCE
+    if name not in quotes.spots:
+        return SPOT_SOURCE, spot, "perpetual mid"
+    frame = quotes.of_underlying(name)
+    mids = frame.loc[frame["kind"] == "perpetual", "mid"].dropna()
+    return ("index", spot, "index") if mids.empty else ("index", float(mids.iloc[0]), "perpetual mid")
+
+
 def _notes(quotes: Quotes, name: str, curve: ForwardCurve, vols: OwnVols) -> list[str]:
     frame = quotes.of_underlying(name)
     options = frame[frame["kind"] == "option"]
@@ -180,6 +191,10 @@ def _notes(quotes: Quotes, name: str, curve: ForwardCurve, vols: OwnVols) -> lis
         f"{name}: the source has no index price; the mid of the perpetual stands for it",
         f"{name}: the source has no mark prices; mids of the futures stand for their marks",
     ]
+    if _levels(quotes, name, curve.spot)[2] == "index":
+        stands_for[0] = (
+            f"{name}: the spot is the index of the source; it stands for a perpetual without quotes"
+        )
     if quotes.settlement == "linear":
         stands_for = [f"{name}: forwards and discount factors by put-call parity; there is no perpetual"]
     return [
@@ -206,9 +221,11 @@ def load_snapshot(
     Returns
     -------
     MarketSnapshot
-        The mid of the perpetual stands for the index, mids of futures for their marks; an index chain brings
-        its last level, forwards and discount factors by parity. An option's vol is that of its mid,
-        else it is read from the surface (model ``"linear"``, arbitrage not excluded). The ``ledger`` names
+        The mid of the perpetual stands for the index where the source has none, mids of futures for their
+        marks; an index chain brings its last level, forwards and discount factors by parity. An option's vol
+        is that of its mid, else it is read from the surface (model ``"linear"``, arbitrage not excluded).
+        ``spot_source`` and ``perpetual_source`` of a market and ``notes`` say what stands for what, the
+        ``ledger`` names
         every option without an own vol and why, ``notes`` says what stands for what.
 
     Raises

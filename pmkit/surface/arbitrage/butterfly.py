@@ -21,6 +21,7 @@ __all__ = [
     "around",
     "butterfly",
     "density",
+    "durrleman",
     "g",
     "lowest",
     "negative_intervals",
@@ -54,10 +55,15 @@ def g(svi: RawSvi, k: npt.ArrayLike) -> FloatArray:
     -0.027742
     """
     require("svi", svi, RawSvi, "convert it with to_raw() first")
-    x, w, slope = np.asarray(k, dtype=np.float64), svi.w(k), svi.dw(k)
+    x = np.asarray(k, dtype=np.float64)
+    return durrleman(x, *svi.with_derivatives(x))
+
+
+def durrleman(x: FloatArray, w: FloatArray, slope: FloatArray, bend: FloatArray) -> FloatArray:
+    """Return Durrleman's function from total variance and its first two derivatives at ``x``."""
     safe = np.where(w > 0.0, w, np.nan)
     return np.asarray(
-        (1.0 - 0.5 * x * slope / safe) ** 2 - 0.25 * slope**2 * (1.0 / safe + 0.25) + 0.5 * svi.d2w(k)
+        (1.0 - 0.5 * x * slope / safe) ** 2 - 0.25 * slope**2 * (1.0 / safe + 0.25) + 0.5 * bend
     )
 
 
@@ -234,8 +240,9 @@ class _Reduced:
 
 def _resolved_g(svi: RawSvi, k: FloatArray) -> FloatArray:
     """Return g, NaN where total variance is the rounding of larger terms."""
-    resolved = svi.w(k) > 1e-9 * (abs(svi.a) + svi.b * svi.sigma)
-    return np.where(resolved, g(svi, k), np.nan)
+    w, slope, bend = svi.with_derivatives(k)
+    resolved = w > 1e-9 * (abs(svi.a) + svi.b * svi.sigma)
+    return np.where(resolved, durrleman(k, w, slope, bend), np.nan)
 
 
 def negative_intervals(
@@ -248,14 +255,15 @@ def negative_intervals(
     values = function(points)
     points, values = points[~np.isnan(values)], values[~np.isnan(values)]
     negative = values < 0.0
-    roots = []
-    for i in np.flatnonzero(negative[1:] != negative[:-1]):
-        low, high = float(points[i]), float(points[i + 1])
-        for _ in range(60):
-            middle = 0.5 * (low + high)
-            left = (float(function(np.array(middle))) < 0.0) == negative[i]
-            low, high = (middle, high) if left else (low, middle)
-        roots.append(0.5 * (low + high))
+    changes = np.flatnonzero(negative[1:] != negative[:-1])
+    low, high, before = points[changes], points[changes + 1], negative[changes]
+    for _ in range(60 if changes.size else 0):
+        middle = 0.5 * (low + high)
+        if ((middle == low) | (middle == high)).all():
+            break
+        left = (function(middle) < 0.0) == before
+        low, high = np.where(left, middle, low), np.where(left, high, middle)
+    roots = (0.5 * (low + high)).tolist()
     edges = ([-math.inf] if negative[0] else []) + roots + ([math.inf] if negative[-1] else [])
     return tuple(zip(edges[::2], edges[1::2], strict=True))
 

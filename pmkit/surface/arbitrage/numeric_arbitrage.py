@@ -12,7 +12,7 @@ import pandas as pd
 
 from pmkit.core.errors import ParameterError
 from pmkit.core.types import FloatArray
-from pmkit.surface.arbitrage.butterfly import lowest, negative_intervals
+from pmkit.surface.arbitrage.butterfly import durrleman, lowest, negative_intervals
 from pmkit.surface.arbitrage.calendar import CalendarReport
 from pmkit.surface.arbitrage.wing_findings import WingFindings
 from pmkit.surface.slices.svi import RawSvi
@@ -41,6 +41,8 @@ class WholeLine:
     wings : tuple of (float, float)
         Slope per unit of ``|k|`` and level of the asymptote, left and right: w goes to
         ``level + slope |k|``. An infinite slope has NaN for a level.
+    together : callable, optional
+        All three at once, where that is cheaper than one after another.
     """
 
     at: Curve
@@ -48,6 +50,7 @@ class WholeLine:
     d2w: Curve
     knots: FloatArray
     wings: tuple[tuple[float, float], tuple[float, float]]
+    together: Callable[[FloatArray], tuple[FloatArray, FloatArray, FloatArray]] | None = None
 
     def __repr__(self) -> str:
         # functions would be shown by their addresses
@@ -55,11 +58,9 @@ class WholeLine:
 
     def g(self, k: FloatArray) -> FloatArray:
         """Return Durrleman's function; NaN where total variance is not positive."""
-        w, slope = self.at(k), self.dw(k)
-        w = np.where(w > 0.0, w, np.nan)
-        return np.asarray(
-            (1.0 - 0.5 * k * slope / w) ** 2 - 0.25 * slope**2 * (1.0 / w + 0.25) + 0.5 * self.d2w(k)
-        )
+        if self.together is not None:
+            return durrleman(k, *self.together(k))
+        return durrleman(k, self.at(k), self.dw(k), self.d2w(k))
 
     def net(self) -> FloatArray:
         """Return places between the knots, just beside each of them, and far out on both sides."""
@@ -110,7 +111,7 @@ def _whole_line(source: Any) -> WholeLine:
         reach = 8.0 * max(source.sigma, abs(m), abs(source.k_min - m))
         return WholeLine(
             at=source.w, dw=source.dw, d2w=source.d2w, knots=m + reach * np.linspace(-1.0, 1.0, 33),
-            wings=((left, a + left * m), (right, a - right * m)),
+            wings=((left, a + left * m), (right, a - right * m)), together=source.with_derivatives,
         )  # fmt: skip
     method = getattr(source, "whole_line", None)
     if callable(method):

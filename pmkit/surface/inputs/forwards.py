@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pmkit.core.errors import ConventionError, DataGapError, ParameterError, SchemaError
-from pmkit.core.types import Settlement
+from pmkit.core.types import FloatArray, Settlement
 from pmkit.market.quotes import Quotes
 from pmkit.market.snapshot import ForwardQuote
 from pmkit.surface.arguments import require
@@ -26,13 +26,17 @@ ForwardMethod = Literal["auto", "parity", "vix"]
 Contradicting = Literal["refuse", "drop"]
 
 
-def _pairs(options: pd.DataFrame) -> pd.DataFrame:
-    usable = options[options["mid"].notna()]
-    sides = {
-        side: usable[usable["is_call"] == flag].set_index("strike")[["bid", "ask"]].add_suffix(f"_{side}")
-        for side, flag in (("call", True), ("put", False))
-    }
-    return sides["call"].join(sides["put"], how="inner").sort_index()
+def _pairs(options: pd.DataFrame) -> list[FloatArray]:
+    """Return strikes, ascending, with bid and ask of the call and of the put where both have a mid."""
+    strike, bid, ask, mid = (options[c].to_numpy(dtype=np.float64) for c in ("strike", "bid", "ask", "mid"))
+    is_call = options["is_call"].to_numpy()
+    usable = ~np.isnan(mid)
+    sides = []
+    for flag in (True, False):
+        rows = np.flatnonzero(usable & (is_call == flag))
+        sides.append(rows[np.argsort(strike[rows], kind="stable")])
+    call, put = (sides[n][i] for n, i in enumerate(np.nonzero(strike[sides[0], None] == strike[sides[1]])))
+    return [strike[call], bid[call], ask[call], bid[put], ask[put]]
 
 
 def spot_of(quotes: Quotes, underlying: str) -> float:
@@ -134,7 +138,7 @@ def forward_curve(
         if future is not None and method == "auto":
             collected.listed(expiry, name, ForwardQuote(future, label), estimate, known, quotes.settlement)
         else:
-            collected.implied(expiry, name, estimate, len(pairs), method)
+            collected.implied(expiry, name, estimate, pairs[0].size, method)
         if expiry in collected.found:
             guess = collected.found[expiry].price
     return ForwardCurve(
@@ -206,7 +210,7 @@ def _refuse_expired(expiries: list[Any], instant: pd.Timestamp, quotes: Quotes) 
 
 
 def _estimate(
-    pairs: pd.DataFrame,
+    pairs: list[FloatArray],
     settlement: Settlement,
     method: str,
     guess: float,
@@ -215,10 +219,9 @@ def _estimate(
     contradicting: str,
 ) -> ParityForward | None:
     """Return the estimate of one expiry, or None where the pairs are fewer than three."""
-    if len(pairs) < 3:
+    K, cb, ca, pb, pa = pairs
+    if K.size < 3:
         return None
-    K = pairs.index.to_numpy()
-    cb, ca, pb, pa = (pairs[c].to_numpy() for c in ("bid_call", "ask_call", "bid_put", "ask_put"))
     call, put = 0.5 * (cb + ca), 0.5 * (pb + pa)
     if settlement == "inverse":
         found = parity_forward(K, cb, ca, pb, pa, start=guess)

@@ -237,10 +237,8 @@ def _robust_slope(K: FloatArray, y: FloatArray, spread: FloatArray) -> float:
     """Return F of ``y = K/F`` by Huber's weights on residuals in units of the spread."""
     weight = 1.0 / spread**2
     for _ in range(20):
-        beta = math.fsum(weight * K * y) / math.fsum(weight * K * K)
-        residual = np.abs(y - beta * K) / spread
-        scale = max(1.4826 * float(np.median(residual)), 1e-12)
-        weight = np.minimum(1.0, _HUBER * scale / np.maximum(residual, 1e-300)) / spread**2
+        beta = _total(weight * K * y) / _total(weight * K * K)
+        weight = _huber(np.abs(y - beta * K) / spread) / spread**2
     return 1.0 / beta if beta > 0.0 else math.nan
 
 
@@ -249,13 +247,24 @@ def robust_line(K: FloatArray, y: FloatArray, spread: FloatArray) -> tuple[float
     weight = 1.0 / spread**2
     middle, level, slope = 0.0, 0.0, 0.0
     for _ in range(20):
-        total = math.fsum(weight)
-        middle, level = math.fsum(weight * K) / total, math.fsum(weight * y) / total
-        width = math.fsum(weight * (K - middle) ** 2)
+        total = _total(weight)
+        middle, level = _total(weight * K) / total, _total(weight * y) / total
+        width = _total(weight * (K - middle) ** 2)
         if width == 0.0:
             return math.nan, math.nan
-        slope = math.fsum(weight * (K - middle) * (y - level)) / width
-        residual = np.abs(y - level - slope * (K - middle)) / spread
-        scale = max(1.4826 * float(np.median(residual)), 1e-12)
-        weight = np.minimum(1.0, _HUBER * scale / np.maximum(residual, 1e-300)) / spread**2
+        slope = _total(weight * (K - middle) * (y - level)) / width
+        weight = _huber(np.abs(y - level - slope * (K - middle)) / spread) / spread**2
     return level - slope * middle, slope
+
+
+def _total(terms: FloatArray) -> float:
+    # floats of Python are added several times faster than those of an array
+    return math.fsum(terms.tolist())
+
+
+def _huber(residual: FloatArray) -> FloatArray:
+    """Return Huber's weights by the median residual (np.median checks more than it computes)."""
+    ordered, half = np.sort(residual), residual.size // 2
+    median = ordered[half] if residual.size % 2 else 0.5 * (ordered[half - 1] + ordered[half])
+    scale = max(1.4826 * float(median), 1e-12)
+    return np.asarray(np.minimum(1.0, _HUBER * scale / np.maximum(residual, 1e-300)))

@@ -114,11 +114,11 @@ def own_vols(quotes: Quotes, curve: ForwardCurve, *, as_of: str | pd.Timestamp |
         for name in options.loc[~options["expiry"].isin(list(curve.quotes)), "instrument"]
     ]
     options = options[options["expiry"].isin(list(curve.quotes))]
-    forward = np.array([curve.quotes[e].price for e in options["expiry"]], dtype=np.float64)
-    tau = np.array([year_fraction(curve.as_of, e) for e in options["expiry"]], dtype=np.float64)
+    which, expiries = pd.factorize(options["expiry"])
+    facts = [(curve.quotes[e].price, year_fraction(curve.as_of, e), curve.discount(e)) for e in expiries]
+    forward, tau, df = np.array(facts, dtype=np.float64).reshape(-1, 3)[which].T.copy()
     strike, mid = options["strike"].to_numpy(), options["mid"].to_numpy()
     is_call = options["is_call"].to_numpy(dtype=bool)
-    df = np.array([curve.discount(e) for e in options["expiry"]], dtype=np.float64)
     iv, status = (np.empty(0), np.empty(0, dtype=np.int8))
     if len(options):
         iv, status = implied_vol(

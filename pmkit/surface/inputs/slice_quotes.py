@@ -11,7 +11,7 @@ import pandas as pd
 
 from pmkit.core.errors import ParameterError
 from pmkit.core.status import Status
-from pmkit.core.types import FloatArray
+from pmkit.core.types import BoolArray, FloatArray, IntArray
 from pmkit.pricing import implied_vol
 from pmkit.surface.inputs.forwards import ForwardCurve
 from pmkit.surface.inputs.own_vols import OwnVols
@@ -106,66 +106,96 @@ def slice_quotes(
             name = f"{curve.underlying} {expiry:%Y-%m-%d}"
             reasons = [detail for what, _, detail in curve.ledger if what == name]
             left_out[expiry] = (status, reasons[0] if reasons else "its expiry has no forward")
+    table = _Columns.of(vols)
     for expiry in curve.quotes:
-        here = vols.frame[vols.frame["expiry"] == expiry]
-        chosen = _chosen(here) if len(here) else here
-        if len(chosen) < least:
-            why = f"{len(chosen)} usable out-of-the-money options, {least} are needed"
+        chosen = table.chosen(expiry)
+        if chosen.size < least:
+            why = f"{chosen.size} usable out-of-the-money options, {least} are needed"
             left_out[expiry] = ("too_few_points", why)
         else:
-            found.append(_points(expiry, chosen))
+            found.append(table.points(expiry, chosen))
     return tuple(found), left_out
 
 
-def _points(expiry: pd.Timestamp, chosen: pd.DataFrame) -> SliceQuotes:
-    tau = float(chosen["tau"].iloc[0])
-    error, bid, ask = _error_bars(chosen)
-    return SliceQuotes(
-        expiry=expiry,
-        tau=tau,
-        forward=float(chosen["forward"].iloc[0]),
-        k=chosen["k"].to_numpy(dtype=np.float64, copy=True),
-        w=(chosen["iv"] ** 2 * tau).to_numpy(dtype=np.float64, copy=True),
-        instruments=tuple(chosen["instrument"]),
-        error=error,
-        w_bid=bid,
-        w_ask=ask,
-    )
+@dataclass(frozen=True, kw_only=True)
+class _Columns:
+    """The columns of own vols as arrays, and the rows of each expiry."""
 
+    strike: FloatArray
+    is_call: BoolArray
+    k: FloatArray
+    iv: FloatArray
+    tau: FloatArray
+    forward: FloatArray
+    bid: FloatArray
+    ask: FloatArray
+    spread: FloatArray
+    instrument: npt.NDArray[np.object_]
+    rows: Mapping[pd.Timestamp, IntArray]
 
-def _chosen(vols: pd.DataFrame) -> pd.DataFrame:
-    """Return the out-of-the-money options of an expiry, near the money the tighter side, by strike."""
-    vols = vols.sort_values(["strike", "is_call"], kind="stable")
-    tau = float(vols["tau"].iloc[0])
-    outside = np.where(vols["is_call"], vols["k"] >= 0.0, vols["k"] <= 0.0)
-    nearest = vols.iloc[int(np.argmin(np.abs(vols["k"].to_numpy())))]
-    reach = _NEAR_THE_MONEY * float(nearest["iv"]) * np.sqrt(tau)
-    near = vols["k"].abs().to_numpy() <= reach
-    # vega of call and put agree, so the narrower spread is the narrower vol spread
-    order = np.where(near, vols["spread"], np.where(outside, 0.0, np.inf))
-    chosen = vols.assign(order=order, itm=~outside)[order < np.inf]
-    return chosen.sort_values(["strike", "order", "itm"], kind="stable").drop_duplicates("strike")
+    @classmethod
+    def of(cls, vols: OwnVols) -> _Columns:
+        frame = vols.frame
+        numbers = ("strike", "k", "iv", "tau", "forward", "bid", "ask", "spread")
+        return cls(
+            **{name: frame[name].to_numpy(dtype=np.float64) for name in numbers},
+            is_call=frame["is_call"].to_numpy(dtype=np.bool_),
+            instrument=frame["instrument"].to_numpy(dtype=object),
+            rows={pd.Timestamp(e): np.asarray(i) for e, i in frame.groupby("expiry").indices.items()},  # type: ignore[arg-type]
+        )
 
+    def chosen(self, expiry: pd.Timestamp) -> IntArray:
+        """Return the out-of-the-money options of an expiry, near the money the tighter side, by strike."""
+        rows = self.rows.get(expiry)
+        if rows is None:
+            return np.empty(0, dtype=np.int64)
+        rows = rows[np.lexsort((self.is_call[rows], self.strike[rows]))]
+        k = self.k[rows]
+        outside = np.where(self.is_call[rows], k >= 0.0, k <= 0.0)
+        nearest = rows[int(np.argmin(np.abs(k)))]
+        near = np.abs(k) <= _NEAR_THE_MONEY * float(self.iv[nearest]) * np.sqrt(self.tau[rows[0]])
+        # vega of call and put agree, so the narrower spread is the narrower vol spread
+        order = np.where(near, self.spread[rows], np.where(outside, 0.0, np.inf))
+        strike = self.strike[rows]
+        by_strike = np.lexsort((~outside, order, strike))
+        by_strike = by_strike[order[by_strike] < np.inf]
+        _, first = np.unique(strike[by_strike], return_index=True)
+        return np.asarray(rows[by_strike[first]])
 
-def _error_bars(chosen: pd.DataFrame) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return error bars, bids and asks in total variance.
+    def points(self, expiry: pd.Timestamp, rows: IntArray) -> SliceQuotes:
+        """Return the points of an expiry at these rows."""
+        tau = float(self.tau[rows[0]])
+        error, bid, ask = self._error_bars(rows)
+        return SliceQuotes(
+            expiry=expiry,
+            tau=tau,
+            forward=float(self.forward[rows[0]]),
+            k=self.k[rows],
+            w=self.iv[rows] ** 2 * tau,
+            instruments=tuple(self.instrument[rows]),
+            error=error,
+            w_bid=bid,
+            w_ask=ask,
+        )
 
-    Premiums are shares of the discounted forward. The bar is half the spread over vega; a spread narrower
-    than a tenth of the median counts as that much. A bid below the intrinsic value is total variance 0, an
-    ask without a vol is infinite.
-    """
-    iv, tau, k = (chosen[c].to_numpy(dtype=np.float64) for c in ("iv", "tau", "k"))
-    spread, bid, ask = (chosen[c].to_numpy(dtype=np.float64) for c in ("spread", "bid", "ask"))
-    sd = iv * np.sqrt(tau)
-    d1 = -k / sd + 0.5 * sd
-    vega = np.exp(-0.5 * d1 * d1) / np.sqrt(2.0 * np.pi)
-    wide = spread[spread > 0.0]
-    floored = np.maximum(spread, 0.1 * float(np.median(wide)) if wide.size else 1.0)
-    ends = []
-    for price, missing in ((bid, 0.0), (ask, np.inf)):
-        vol, status = implied_vol(
-            price, chosen["forward"].to_numpy(), chosen["strike"].to_numpy(), tau,
-            is_call=chosen["is_call"].to_numpy(dtype=bool), return_status=True, settlement="inverse",
-        )  # fmt: skip
-        ends.append(np.where(status == Status.OK, vol**2 * tau, missing))
-    return sd * floored / np.maximum(vega, 1e-300), ends[0], ends[1]
+    def _error_bars(self, rows: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return error bars, bids and asks in total variance.
+
+        Premiums are shares of the discounted forward. The bar is half the spread over vega; a spread narrower
+        than a tenth of the median counts as that much. A bid below the intrinsic value is total variance 0,
+        an ask without a vol is infinite.
+        """
+        iv, tau, k, spread = self.iv[rows], self.tau[rows], self.k[rows], self.spread[rows]
+        sd = iv * np.sqrt(tau)
+        d1 = -k / sd + 0.5 * sd
+        vega = np.exp(-0.5 * d1 * d1) / np.sqrt(2.0 * np.pi)
+        wide = spread[spread > 0.0]
+        floored = np.maximum(spread, 0.1 * float(np.median(wide)) if wide.size else 1.0)
+        ends = []
+        for price, missing in ((self.bid, 0.0), (self.ask, np.inf)):
+            vol, status = implied_vol(
+                price[rows], self.forward[rows], self.strike[rows], tau, is_call=self.is_call[rows],
+                return_status=True, settlement="inverse",
+            )  # fmt: skip
+            ends.append(np.where(status == Status.OK, vol**2 * tau, missing))
+        return sd * floored / np.maximum(vega, 1e-300), ends[0], ends[1]

@@ -91,42 +91,35 @@ class EssviSplineSlice(FittedSlice):
         return corrected_variance(k, self.parameters, self.basis, self.weights)
 
     def dw(self, k: npt.ArrayLike) -> FloatArray:
-        """Return the first derivative of total variance in ``k``.
-
-        Notes
-        -----
-        From ``dC/dk = -e^k N(d2) + w' dB/dw`` of the call price C at its own and at the SSVI variance.
-        """
-        x = np.asarray(k, dtype=np.float64)
-        raw = self.parameters.raw()
-        out = np.array(raw.dw(x))
-        inside = self.basis.covers(x)
-        near = x[inside]
-        w, below = self.at(near), raw.w(near)
-        # the tail that is small, so that far wings keep their digits
-        side = np.where(near > 0.0, 1.0, -1.0)
-        tails = [side * ndtr(side * (-near / np.sqrt(v) - 0.5 * np.sqrt(v))) for v in (w, below)]
-        slope = np.exp(near) * (tails[0] - tails[1]) + self.price_correction(near, 1)
-        out[inside] = (slope + variance_vega(near, below) * out[inside]) / variance_vega(near, w)
-        return out
+        """Return the first derivative of total variance in ``k``."""
+        return self.with_derivatives(k)[1]
 
     def d2w(self, k: npt.ArrayLike) -> FloatArray:
-        """Return the second derivative of total variance in ``k``, continuous.
+        """Return the second derivative of total variance in ``k``, continuous."""
+        return self.with_derivatives(k)[2]
+
+    def with_derivatives(self, k: npt.ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return total variance at ``k`` and its first two derivatives, cheaper than one after another.
 
         Notes
         -----
-        From Durrleman's g, which is the density over ``exp(-d2²/2)/sqrt(2 pi w)``.
+        The first from ``dC/dk = -e^k N(d2) + w' dB/dw`` of the call price C at its own and at the SSVI
+        variance, the second from Durrleman's g, which is the density over ``exp(-d2²/2)/sqrt(2 pi w)``.
         """
         x = np.asarray(k, dtype=np.float64)
-        out = np.array(self.parameters.raw().d2w(x))
+        value, (below, first, second) = self.at(x), map(np.array, self.parameters.raw().with_derivatives(x))
         inside = self.basis.covers(x)
-        near = x[inside]
-        w, slope = self.at(near), self.dw(near)
+        near, w, under = x[inside], value[inside], below[inside]
+        # the tail that is small, so that far wings keep their digits
+        side = np.where(near > 0.0, 1.0, -1.0)
+        tails = [side * ndtr(side * (-near / np.sqrt(v) - 0.5 * np.sqrt(v))) for v in (w, under)]
+        slope = np.exp(near) * (tails[0] - tails[1]) + self.price_correction(near, 1)
+        slope = (slope + variance_vega(near, under) * first[inside]) / variance_vega(near, w)
         d2 = -near / np.sqrt(w) - 0.5 * np.sqrt(w)
         g = self.density(near) * np.sqrt(2.0 * math.pi * w) * np.exp(0.5 * d2 * d2)
         rest = (1.0 - 0.5 * near * slope / w) ** 2 - 0.25 * slope**2 * (1.0 / w + 0.25)
-        out[inside] = 2.0 * (g - rest)
-        return out
+        first[inside], second[inside] = slope, 2.0 * (g - rest)
+        return value, first, second
 
     def density(self, k: npt.ArrayLike) -> FloatArray:
         """Return the density of ln(S/F) at ``k``: that of the SSVI slice and what the spline adds."""
@@ -140,7 +133,7 @@ class EssviSplineSlice(FittedSlice):
         (left, right), m, a = raw.slopes, raw.m, raw.a
         return WholeLine(
             at=self.at, dw=self.dw, d2w=self.d2w, knots=self.basis.knots,
-            wings=((left, a + left * m), (right, a - right * m)),
+            wings=((left, a + left * m), (right, a - right * m)), together=self.with_derivatives,
         )  # fmt: skip
 
 

@@ -125,6 +125,17 @@ class RawSvi:
         ratio = self.sigma / np.hypot(x, self.sigma)
         return np.asarray(self.b / self.sigma * ratio**3)
 
+    def with_derivatives(self, k: npt.ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return total variance at ``k`` and its first two derivatives, cheaper than one after another."""
+        x = np.asarray(k, dtype=np.float64) - self.m
+        root = np.hypot(x, self.sigma)
+        ratio = self.sigma / root
+        return (
+            np.asarray(self.a + self.b * (self.rho * x + root)),
+            np.asarray(self.b * (self.rho + x / root)),
+            np.asarray(self.b / self.sigma * ratio**3),
+        )
+
     def to_natural(self) -> NaturalSvi:
         """Return the natural parameters; always possible.
 

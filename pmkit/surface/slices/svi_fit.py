@@ -16,8 +16,9 @@ from pmkit.surface.arbitrage.wing_findings import LEE_BOUND
 from pmkit.surface.slices.slice_fit import DEGENERATE, FitStatus, atm_error
 from pmkit.surface.slices.svi import RawSvi
 from pmkit.surface.slices.svi_fits import SVI_MIN_POINTS, SviFit, SviFits
-from pmkit.surface.slices.svi_free import Between, nearest_free
+from pmkit.surface.slices.svi_free import nearest_free
 from pmkit.surface.slices.svi_kernel import quality, search
+from pmkit.surface.slices.svi_verdict import Between
 
 __all__ = ["STARTS", "SVI_MIN_POINTS", "SviFit", "SviFits", "fit_svi", "fit_svi_many"]
 
@@ -197,6 +198,7 @@ def fit_svi(
     starts: int = STARTS,
     butterfly: Literal["report", "free"] = "report",
     between: Between = (None, None),
+    ceiling: float = math.inf,
 ) -> SviFit:
     """Return the raw SVI slice nearest to quotes of total variance, in units of their error bars.
 
@@ -221,6 +223,9 @@ def fit_svi(
     between : (RawSvi or None, RawSvi or None)
         With ``"free"``: slices of an earlier and a later expiry, free and in order themselves; the slice is
         held between them on the whole line.
+    ceiling : float
+        With ``"free"``: chi² above which the slice is of no use to the caller, positive. A search that stands
+        above it is given up, which saves seconds where neighbours leave hardly any room.
 
     Returns
     -------
@@ -232,7 +237,8 @@ def fit_svi(
     ------
     ParameterError
         Shapes that differ, NaN, k not ascending, w or error not positive, starts out of range, ``min_a``
-        together with ``butterfly="free"``, or ``between`` without it.
+        together with ``butterfly="free"``, ``between`` or ``ceiling`` without it, or a ceiling that is not
+        positive.
 
     Notes
     -----
@@ -263,6 +269,12 @@ def fit_svi(
         raise ParameterError(
             "between with butterfly='report'", "butterfly='free'", "ask for a slice without arbitrage"
         )
+    if butterfly != "free" and ceiling != math.inf:
+        raise ParameterError(
+            f"ceiling is {ceiling!r} and butterfly is 'report'", "butterfly='free'", "leave ceiling out"
+        )
+    if not ceiling > 0.0:
+        raise ParameterError(f"ceiling is {ceiling!r}", "a positive number", "give a chi² or leave it out")
     if (w_bid is None) != (w_ask is None):
         raise ParameterError("only one of w_bid and w_ask", "both or neither", "give the other too")
     fits = fit_svi_many([k], [w], None if error is None else [error], min_a=min_a, starts=starts)
@@ -276,7 +288,7 @@ def fit_svi(
     x, v = np.asarray(k, dtype=np.float64), np.asarray(w, dtype=np.float64)
     if butterfly == "free":
         bars = np.ones(x.size) if error is None else np.asarray(error, dtype=np.float64)
-        fitted = _freed(fitted, fitted.svi, x, v, bars, between, weighted=error is not None)
+        fitted = _freed(fitted, fitted.svi, x, v, bars, between, ceiling, weighted=error is not None)
     if sides is None or fitted.svi is None:
         return fitted
     values = fitted.svi.w(x)
@@ -290,11 +302,12 @@ def _freed(
     w: FloatArray,
     bars: FloatArray,
     between: Between,
+    ceiling: float,
     *,
     weighted: bool,
 ) -> SviFit:
     """Return the fit with the nearest slice without arbitrage in place of its own."""
-    free = nearest_free(k, w, bars, svi, between)
+    free = nearest_free(k, w, bars, svi, between, ceiling)
     if not free.binds:
         return fitted
     values = free.svi.w(k)

@@ -15,21 +15,15 @@ from typing import Any
 import numpy as np
 
 from pmkit.core.types import FloatArray
-from pmkit.surface.arbitrage.butterfly import ButterflyReport, butterfly
-from pmkit.surface.arbitrage.calendar import CalendarReport, calendar
 from pmkit.surface.arbitrage.wing_findings import LEE_BOUND
 from pmkit.surface.slices.svi import RawSvi
+from pmkit.surface.slices.svi_verdict import LITTLE, Between, judged, mended
 
-__all__ = ["Between", "FreeSvi", "nearest_free"]
-
-#: Slices of an earlier and of a later expiry; None where there is none.
-Between = tuple[RawSvi | None, RawSvi | None]
+__all__ = ["FreeSvi", "nearest_free"]
 
 #: Distances from the middle of the quotes, in units of their range, at which g is held from the beginning.
 _PLACES = np.concatenate([np.linspace(0.1, 0.6, 6), np.geomspace(1.0, 100.0, 5)])
 _ROUNDS = 10
-#: Share of its size by which a search may miss a constraint and be mended rather than sent on.
-_LITTLE = 1e-3
 #: Relative change of chi² between two rounds at which a search has closed.
 _STANDS = 1e-4
 #: Just inside the moment bound, because a call wing of slope 2 leaves value at infinite strikes.
@@ -53,7 +47,7 @@ class _Programme:
     """
 
     def __init__(
-        self, k: FloatArray, w: FloatArray, bars: FloatArray, best: RawSvi, between: Between
+        self, k: FloatArray, w: FloatArray, bars: FloatArray, best: RawSvi, between: Between, ceiling: float
     ) -> None:
         self.k, self.w, self.bars = k, w, bars
         # a little more than nothing, so that what the search leaves does not cross a neighbour
@@ -65,7 +59,8 @@ class _Programme:
         self.places = self.middle + places
         # squares in units of those that the best slice of all leaves, lest they vanish or overflow
         residual = math.sqrt(self.chi2(best) / k.size)
-        self.bars = bars * max(residual, 1e-6 * self.level / float(bars.min()))
+        unit = max(residual, 1e-6 * self.level / float(bars.min()))
+        self.bars, self.ceiling, self.hopeless = bars * unit, ceiling / unit**2, False
         self.low = np.array([k[0] - self.span, math.log(self.span / 200.0)])
         self.high = np.array([k[-1] + self.span, math.log(10.0 * self.span)])
         self.flattest = min(1e-6 * self.level / self.span, 1.0)
@@ -179,88 +174,6 @@ class _Programme:
         return np.asarray(np.vstack([rows.T, rest, *apart]) @ self._to_raw(z))
 
 
-@dataclass(frozen=True)
-class _Verdict:
-    """What the exact criteria say of a slice between its neighbours in time."""
-
-    wings: ButterflyReport
-    floor: CalendarReport | None
-    ceiling: CalendarReport | None
-
-    @property
-    def free(self) -> bool:
-        return self.wings.free and all(one is None or one.free for one in (self.floor, self.ceiling))
-
-    def miss(self, level: float) -> float:
-        """Return by how much order in time is missed, in units of the level or of slope."""
-        reports = [one for one in (self.floor, self.ceiling) if one is not None and not one.free]
-        found = [-one.min_dw / level for one in reports if math.isfinite(one.min_dw)]
-        found += [-min(one.slopes) for one in reports]
-        return max(found, default=0.0)
-
-    def worst(self, svi: RawSvi) -> list[float]:
-        """Return finite places at which a constraint fails."""
-        found = [self.wings.k_min_g]
-        intervals = list(self.wings.violations)
-        for one in (self.floor, self.ceiling):
-            if one is not None:
-                found.append(one.k_min_dw)
-                intervals += one.violations
-        for low, high in intervals:
-            low, high = max(low, svi.m - 1e4 * svi.sigma), min(high, svi.m + 1e4 * svi.sigma)
-            found += [low, 0.5 * (low + high), high]
-        return [k for k in found if math.isfinite(k)]
-
-
-def _judged(svi: RawSvi, between: Between) -> _Verdict:
-    floor, ceiling = between
-    return _Verdict(
-        wings=butterfly(svi),
-        floor=calendar(floor, svi) if floor else None,
-        ceiling=calendar(svi, ceiling) if ceiling else None,
-    )
-
-
-def _mended(svi: RawSvi, verdict: _Verdict, between: Between, level: float) -> RawSvi | None:
-    """Return the slice cleared of the little that a search leaves, or None where more than that is missing.
-
-    Wings that a neighbour's overtake are turned to its slope, the width is raised to its least admissible
-    value, and the level is shifted by what order in time lacks; the exact criteria judge what comes out.
-    """
-    if verdict.free:
-        return svi
-    left, right = svi.slopes
-    for side, one in zip((1.0, -1.0), between, strict=True):
-        if one is not None:
-            pick = max if side > 0.0 else min
-            left, right = pick(left, one.slopes[0]), pick(right, one.slopes[1])
-    if (left, right) != svi.slopes:
-        if max(abs(left - svi.slopes[0]), abs(right - svi.slopes[1])) > _LITTLE * (left + right):
-            return None
-        least = 1e-9 * level - svi.sigma * math.sqrt(left * right)
-        svi = RawSvi(
-            a=max(svi.a, least), b=0.5 * (left + right), rho=(right - left) / (left + right), m=svi.m,
-            sigma=svi.sigma,
-        )  # fmt: skip
-        verdict = _judged(svi, between)
-    if verdict.wings.margin <= -_LITTLE:
-        return None
-    if not verdict.wings.free:
-        ratio = (1.0 + 1e-9) * verdict.wings.sigma_star / svi.sigma
-        svi = replace(svi, a=ratio * svi.a, m=ratio * svi.m, sigma=ratio * svi.sigma)
-        verdict = _judged(svi, between)
-    lift = 0.0
-    for side, report in ((1.0, verdict.floor), (-1.0, verdict.ceiling)):
-        if report is not None and not report.free:
-            if not report.min_dw > -_LITTLE * level:
-                return None
-            lift -= side * (1.0 + 1e-6) * report.min_dw
-    if svi.min_variance + lift <= 0.0:
-        return None
-    moved = replace(svi, a=svi.a + lift)
-    return moved if _judged(moved, between).free else None
-
-
 def _surely_free(k: FloatArray, w: FloatArray, rho: float) -> RawSvi:
     """Return an SSVI slice through the quote nearest the money, within the sufficient bounds."""
     theta = float(w[int(np.argmin(np.abs(k)))])
@@ -275,7 +188,12 @@ def _surely_free(k: FloatArray, w: FloatArray, rho: float) -> RawSvi:
 
 
 def nearest_free(
-    k: FloatArray, w: FloatArray, bars: FloatArray, start: RawSvi, between: Between = (None, None)
+    k: FloatArray,
+    w: FloatArray,
+    bars: FloatArray,
+    start: RawSvi,
+    between: Between = (None, None),
+    ceiling: float = math.inf,
 ) -> FreeSvi:
     """Return the slice of least chi² among those without butterfly arbitrage, ordered in time if asked for.
 
@@ -288,6 +206,9 @@ def nearest_free(
     between : (RawSvi or None, RawSvi or None)
         Slices of an earlier and of a later expiry, themselves free: total variance is held at least that of
         the first and at most that of the second, on the whole line.
+    ceiling : float
+        Chi² above which the slice is of no use. As places join chi² rises, so a search that stands above it
+        is given up.
 
     Notes
     -----
@@ -298,20 +219,22 @@ def nearest_free(
     of the level, so that the slice returned is free by the exact criteria. The problem is not convex: the
     solution is a local one.
     """
-    if _judged(start, between).free:
+    if judged(start, between).free:
         return FreeSvi(start, binds=False, closed=True)
-    programme = _Programme(k, w, bars, start, between)
+    programme = _Programme(k, w, bars, start, between, ceiling)
     inside = _between_starts(k, w, between)
     sure = _surely_free(k, w, start.rho)
-    allowed = [one for one in (*inside, sure) if _judged(one, between).free] or [sure]
+    allowed = [one for one in (*inside, sure) if judged(one, between).free] or [sure]
     best = min(allowed, key=programme.chi2)
     lowest = programme.chi2(best)
     for begin in (start, *inside, sure, replace(sure, rho=0.5 * sure.rho)):
+        if lowest <= programme.ceiling:
+            programme.ceiling = math.inf
         found, closed = _exchange(programme, begin, between)
         if found is not None and (loss := programme.chi2(found)) < lowest:
             best, lowest = found, loss
-        if closed:
-            return FreeSvi(best, binds=True, closed=True)
+        if closed or programme.hopeless:
+            return FreeSvi(best, binds=True, closed=closed)
     return FreeSvi(best, binds=True, closed=False)
 
 
@@ -352,16 +275,23 @@ def _exchange(programme: _Programme, begin: RawSvi, between: Between) -> tuple[R
             )
         if not np.isfinite(solved.x).all():
             break
-        svi = programme.slice(solved.x)
-        verdict = _judged(svi, between)
-        mended = _mended(svi, verdict, between, programme.level)
-        if mended is not None:
-            before, loss = lowest, programme.chi2(mended)
+        # 0 and 8: a minimum, as far as rounding lets one be told
+        if solved.status in (0, 8) and solved.fun > programme.ceiling:
+            programme.hopeless = True
+            break
+        last, known, svi = (svi, programme.spare), programme.places.size, programme.slice(solved.x)
+        verdict = judged(svi, between)
+        clear = mended(svi, verdict, between, programme.level)
+        if clear is not None:
+            before, loss = lowest, programme.chi2(clear)
             if loss < lowest:
-                best, lowest = mended, loss
+                best, lowest = clear, loss
             if abs(before - loss) <= _STANDS * loss:
                 return best, True
-        elif (miss := verdict.miss(programme.level)) < _LITTLE:
-            programme.spare = min(max(programme.spare, 2.0 * miss), _LITTLE)
+        elif (miss := verdict.miss(programme.level)) < LITTLE:
+            programme.spare = min(max(programme.spare, 2.0 * miss), LITTLE)
         programme.places = np.unique(np.append(programme.places, verdict.worst(svi)))
+        if clear is None and last == (svi, programme.spare) and known == programme.places.size:
+            # nothing has changed, nor would it in the rounds that are left
+            break
     return best, False

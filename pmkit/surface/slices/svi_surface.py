@@ -128,7 +128,7 @@ class _Ordered:
         said = [math.fsum((one.w / one.error) ** 2) for one in self.quotes]
         return sorted(range(len(self.quotes)), key=lambda i: -said[i])
 
-    def fitted(self, i: int, without: int | None = None) -> SviFit:
+    def fitted(self, i: int, *, without: int | None = None, ceiling: float = math.inf) -> SviFit:
         """Return the fit of a slice between its neighbours, one of them left out where asked for."""
         placed = [j for j, fit in self.fits.items() if fit.usable and j not in (i, without)]
         early = max((j for j in placed if self.free and j < i), default=None)
@@ -138,7 +138,13 @@ class _Ordered:
             one.k, one.w, one.error, w_bid=one.w_bid, w_ask=one.w_ask, starts=self.starts, butterfly="free",
             between=(None if early is None else self.fits[early].svi,
                      None if late is None else self.fits[late].svi),
+            ceiling=ceiling,
         )  # fmt: skip
+
+    def alone(self, i: int) -> float:
+        """Return chi² of a slice that nothing holds."""
+        one = self.quotes[i]
+        return fit_svi(one.k, one.w, one.error, starts=self.starts).chi2
 
     def place(self, i: int) -> None:
         self.fits[i] = self.fitted(i)
@@ -148,23 +154,27 @@ class _Ordered:
         if not self.free:
             return
         for i in reversed(self.by_information()):
-            one = self.quotes[i]
-            alone = fit_svi(one.k, one.w, one.error, starts=self.starts).chi2
+            alone = self.alone(i)
             for j in (i - 1, i + 1):
                 now = self.fits[i]
                 if j not in self.fits or (now.usable and now.chi2 <= _CROWDED * alone + 1.0):
                     continue
                 before = dict(self.fits)
                 self.fits[i] = self.fitted(i, without=j)
+                # what is left for the neighbour, if the two are to gain
+                left = _worth(before, i, j) - _worth(self.fits, i)
+                if not left > self.alone(j):
+                    self.fits = before
+                    continue
                 del self.fits[j]
-                self.fits[j] = self.fitted(j)
+                self.fits[j] = self.fitted(j, ceiling=left)
                 if not _worth(self.fits, i, j) < _worth(before, i, j):
                     self.fits = before
 
 
-def _worth(fits: Mapping[int, SviFit], i: int, j: int) -> float:
-    """Return chi² of two slices, infinite where one of them is not usable."""
-    return sum(fits[n].chi2 if fits[n].usable else math.inf for n in (i, j))
+def _worth(fits: Mapping[int, SviFit], *slices: int) -> float:
+    """Return chi² of some slices, infinite where one of them is not usable."""
+    return sum(fits[n].chi2 if fits[n].usable else math.inf for n in slices)
 
 
 def _surface(

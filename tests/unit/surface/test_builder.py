@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from pmkit.core.errors import ConventionError, DataGapError, ParameterError, SchemaError
 from pmkit.instruments import Option, parse_instrument
-from pmkit.market import MarketSnapshot, datasets, load_snapshot, read_quotes
+from pmkit.market import MarketSnapshot, datasets, load_snapshot, read_quote_panel, read_quotes
 from pmkit.surface import build_snapshot
 
 CHAIN = "deribit-btc-2026-08-01"
@@ -193,3 +194,32 @@ def test_every_price_matters(snapshot: MarketSnapshot, raw: pd.DataFrame, tmp_pa
     file = tmp_path / "changed.csv"
     changed.to_csv(file, index=False)
     assert load_snapshot(file).fingerprint != snapshot.fingerprint
+
+
+def test_index_of_a_coin_panel_is_labelled_index() -> None:
+    """A panel gives the index and quotes no perpetual: neither price may be called a perpetual's mid."""
+    chain = read_quotes(datasets.path(CHAIN))
+    options = chain.frame[chain.frame["kind"] == "option"]
+    rows = pd.DataFrame(
+        {
+            "timestamp": chain.as_of,
+            "expiry": options["expiry"],
+            "strike": options["strike"],
+            "cp": np.where(options["is_call"].astype(bool), "C", "P"),
+            "bid": options["bid"],
+            "ask": options["ask"],
+            "index": 62_700.0,
+        }
+    )
+    quotes = read_quote_panel(rows, underlying="BTC", source="panel").at(chain.as_of)
+    built = build_snapshot([quotes])
+    market = built.market("BTC")
+    assert (market.spot, market.spot_source) == (62_700.0, "index")
+    assert (market.perpetual, market.perpetual_source) == (62_700.0, "index")
+    assert "BTC: the spot is the index of the source; it stands for a perpetual without quotes" in built.notes
+    assert not any("has no index price" in note for note in built.notes)
+
+    with_perpetual = pd.concat([quotes.frame, chain.frame[chain.frame["kind"] == "perpetual"]])
+    market = build_snapshot([replace(quotes, frame=with_perpetual)]).market("BTC")
+    assert (market.spot, market.spot_source) == (62_700.0, "index")
+    assert (market.perpetual, market.perpetual_source) == (62_687.75, "perpetual mid")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import mpmath
 import numpy as np
@@ -14,6 +15,7 @@ from scipy.integrate import quad
 
 from pmkit.core.errors import ParameterError
 from pmkit.surface import RawSvi, butterfly, density, g, wing_limits
+from pmkit.surface.arbitrage.butterfly import negative_intervals
 
 VOGT = RawSvi(a=-0.0410, b=0.1331, m=0.3586, rho=0.3060, sigma=0.4153)
 GENERIC = RawSvi(a=0.04, b=0.4, rho=-0.4, m=0.05, sigma=0.1)
@@ -142,3 +144,36 @@ def test_report_frames() -> None:
 def test_other_parametrisations_are_refused_by_name() -> None:
     with pytest.raises(ParameterError, match=r"a slice of type NaturalSvi; expected a RawSvi.*to_raw"):
         butterfly(GENERIC.to_natural())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("phase", [0.0, 1.0, 2.5])
+def test_ends_of_intervals_are_those_of_one_bisection_after_another(phase: float) -> None:
+    points = np.linspace(-7.0, 7.0, 57)
+
+    def wave(x: np.ndarray) -> np.ndarray:
+        return np.asarray(np.where(np.abs(x) < 0.3, np.nan, np.cos(1.7 * x + phase)))
+
+    seen = points[~np.isnan(wave(points))]
+    ends: list[float] = []
+    for low, high in pairwise(seen.tolist()):
+        before = wave(np.array(low)) < 0.0
+        if before == (wave(np.array(high)) < 0.0):
+            continue
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            low, high = (middle, high) if (wave(np.array(middle)) < 0.0) == before else (low, middle)
+        ends.append(0.5 * (low + high))
+    ends = [-math.inf] * bool(wave(points[0]) < 0.0) + ends + [math.inf] * bool(wave(points[-1]) < 0.0)
+    found = negative_intervals(wave, points)
+    assert len(found) >= 3
+    assert np.ravel(found) == pytest.approx(ends, rel=1e-15)
+    assert negative_intervals(lambda x: 1.0 + x * x, points) == ()
+
+
+def test_three_at_once_are_the_same_as_one_after_another() -> None:
+    k = np.linspace(-3.0, 3.0, 61)
+    for one in (VOGT, GENERIC, FAR_OUT):
+        together = one.with_derivatives(k)
+        assert all(
+            np.array_equal(a, b) for a, b in zip(together, (one.w(k), one.dw(k), one.d2w(k)), strict=True)
+        )

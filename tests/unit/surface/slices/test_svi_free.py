@@ -14,6 +14,7 @@ from pmkit.core.random import stream
 from pmkit.market import datasets, read_quotes
 from pmkit.surface import (
     RawSvi,
+    SviFit,
     SviSurface,
     butterfly,
     calendar,
@@ -157,6 +158,9 @@ def test_bid_and_ask_are_counted_for_the_slice_that_is_returned() -> None:
     [
         ({"butterfly": "none"}, "butterfly is 'none'; expected 'report' or 'free'"),
         ({"butterfly": "free", "min_a": 0.0}, "min_a is 0 and butterfly is 'free'; expected one of the two"),
+        ({"ceiling": 9.0}, "ceiling is 9.0 and butterfly is 'report'; expected butterfly='free'"),
+        ({"butterfly": "free", "ceiling": 0.0}, "ceiling is 0.0; expected a positive number"),
+        ({"butterfly": "free", "ceiling": math.nan}, "ceiling is nan; expected a positive number"),
     ],
 )
 def test_bad_options(options: dict[str, object], message: str) -> None:
@@ -204,6 +208,22 @@ def test_neighbours_that_do_not_bind_change_nothing() -> None:
         fit_svi(K, w, 0.01 * w, butterfly="free", between=between) for between in ((None, None), (NEAR, FAR))
     )
     assert held.svi == alone.svi
+
+
+def test_a_search_that_stands_above_the_ceiling_is_given_up() -> None:
+    tilted = RawSvi(0.018, 0.13, -0.9, 0.05, 0.2)
+    w = tilted.w(K)
+
+    def held(ceiling: float) -> SviFit:
+        return fit_svi(K, w, 0.01 * w, butterfly="free", between=(NEAR, None), ceiling=ceiling)
+
+    best = held(math.inf)
+    assert best.status == "at_bound" and math.isfinite(best.chi2)
+    # above the answer it changes nothing; below it what comes back is free, in order, and not below it either
+    assert held(1.01 * best.chi2) == best
+    given_up = held(0.5 * best.chi2)
+    assert given_up.status == "not_converged" and given_up.chi2 >= best.chi2
+    assert given_up.svi is not None and butterfly(given_up.svi).free and calendar(NEAR, given_up.svi).free
 
 
 def test_between_needs_a_slice_without_arbitrage() -> None:
