@@ -21,6 +21,7 @@ from pmkit.backtest.es.acerbi import acerbi_szekely, minimally_biased
 from pmkit.backtest.es.cumulative import costanzino_curran, du_escanciano
 from pmkit.backtest.es.memory import du_escanciano_conditional
 from pmkit.backtest.es.multinomial import multinomial
+from pmkit.backtest.es.one_sided import one_sided_calibration
 from pmkit.backtest.es.process import average_e_processes, e_backtest, e_process
 from pmkit.backtest.es.quantiles import es_by_quantiles, quantile_gap
 from pmkit.backtest.es.regression import es_regression
@@ -50,6 +51,7 @@ __all__ = [
     "minimally_biased",
     "multinomial",
     "nolde_ziegel",
+    "one_sided_calibration",
     "quantile_gap",
     "tick_score",
 ]

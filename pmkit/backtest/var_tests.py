@@ -25,6 +25,7 @@ from pmkit.backtest.var.berkowitz import berkowitz
 from pmkit.backtest.var.dynamic_logit import dynamic_logit
 from pmkit.backtest.var.dynamic_quantile import dynamic_quantile
 from pmkit.backtest.var.first_hit import kupiec_first_hit
+from pmkit.backtest.var.geometric import geometric_duration
 from pmkit.backtest.var.gmm import gmm_duration
 from pmkit.backtest.var.haas import haas, haas_mixed
 from pmkit.backtest.var.markov import christoffersen, christoffersen_independence
@@ -53,6 +54,7 @@ __all__ = [
     "christoffersen_independence",
     "dynamic_logit",
     "dynamic_quantile",
+    "geometric_duration",
     "gmm_duration",
     "haas",
     "haas_mixed",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from pmkit.report import ValidationReport
     from pmkit.report.validation import ValidationConfig
 
-__all__ = ["validate"]
+__all__ = ["MODEL_NAMES", "validate"]
+
+#: As listed by :func:`pmkit.backtest.forecast_models`; written out, as help must not load the models.
+MODEL_NAMES = "fhs, hs, gjr-t, fhs-joint, evt, ewma-normal, matrix"
 
 
 def validate(
@@ -43,6 +46,13 @@ def validate(
         str | None,
         typer.Option("--history", metavar="FILE_OR_NAME", help="Daily prices in place of those configured."),
     ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="NAME", help=f"Model under test: {MODEL_NAMES}.")
+    ] = None,
+    challenger: Annotated[
+        str | None,
+        typer.Option("--challenger", metavar="NAME", help="Model it is compared with, any of them."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON record on standard output and nothing else.")
     ] = False,
@@ -51,9 +61,8 @@ def validate(
     with guarded() as notes:
         from pmkit.report.validation import validate as run
 
-        config = _config(source, snapshot)
-        if history is not None:
-            config = replace(config, history=history)
+        chosen = {"model": model, "challenger": challenger, "history": history}
+        config = _config(source, snapshot, {key: name for key, name in chosen.items() if name is not None})
         report = run(config, progress=say)
         written = report.write(out)
     if as_json:
@@ -64,8 +73,11 @@ def validate(
     _print(report, notes, written)
 
 
-def _config(source: str | None, snapshot: list[str] | None) -> ValidationConfig:
-    """Return the configuration of a file, or the shipped one with an account as its only portfolio."""
+def _config(source: str | None, snapshot: list[str] | None, chosen: dict[str, Any]) -> ValidationConfig:
+    """Return the configuration of a file, or the shipped one with an account as its only portfolio.
+
+    What was chosen on the command line takes the place of what either says.
+    """
     from pmkit.cli import inputs
     from pmkit.report.validation import account_book, load_validation_config
 
@@ -74,7 +86,7 @@ def _config(source: str | None, snapshot: list[str] | None) -> ValidationConfig:
             raise ParameterError(
                 "--snapshot without an account", "an account CSV or data set", "leave --snapshot out"
             )
-        return load_validation_config(source)
+        return replace(load_validation_config(source), **chosen)
     account = inputs.open_account(source)
     if not snapshot:
         raise ParameterError(
@@ -82,7 +94,7 @@ def _config(source: str | None, snapshot: list[str] | None) -> ValidationConfig:
             "a chain that gives tenor and moneyness of each line",
             "add --snapshot FILE_OR_NAME",
         )
-    config = load_validation_config()
+    config = replace(load_validation_config(), **chosen)
     book, left_out = account_book(account, inputs.open_snapshot(snapshot), horizon=config.horizon)
     limits = ["collateral is left out: the positions alone are judged"]
     if left_out:

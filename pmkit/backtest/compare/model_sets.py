@@ -6,8 +6,10 @@ verdict is about margin models.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,7 +19,7 @@ from pmkit.backtest.compare.murphy import common_series
 from pmkit.backtest.compare.scores import fz0_score, tick_score
 from pmkit.backtest.series.checks import check_alpha, check_count
 from pmkit.backtest.series.es_series import TailSeries
-from pmkit.core.errors import ParameterError, SchemaError
+from pmkit.core.errors import ConventionError, ParameterError, SchemaError
 from pmkit.core.plotting import new_axes
 from pmkit.core.provenance import Provenance, fingerprint
 from pmkit.core.result import Result
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["ModelSet", "beats_benchmark", "model_confidence_set"]
+
+#: Share of a score below which two sums are the same number.
+_TIE = 1e-12
+_FEWEST = 20  # days
 
 Score = Literal["fz0", "tick"]
 Bootstrap = Literal["stationary", "circular", "moving block"]
@@ -84,20 +90,53 @@ def _scores(models: Mapping[str, TailSeries], score: Any, least: int) -> pd.Data
     runs = common_series(models)
     if len(runs) < least:
         raise SchemaError(f"{len(runs)} models", f"{least} or more", "add a model to compare with")
+    size = next(iter(runs.values())).n
+    if size < _FEWEST:
+        raise SchemaError(
+            f"{size} days", f"{_FEWEST} or more, to resample from", "use a longer history of forecasts"
+        )
     scoring = fz0_score if score == "fz0" else tick_score
     frame = pd.DataFrame({name: scoring(run) for name, run in runs.items()})
-    equal = [(a, b) for i, a in enumerate(frame) for b in list(frame)[i + 1 :] if frame[a].equals(frame[b])]
-    if equal:
-        raise SchemaError(
-            f"{equal[0][0]} and {equal[0][1]} have equal scores on all days",
-            "models that differ",
-            "leave one of them out",
-        )
+    for a, b in combinations(frame, 2):
+        gap = frame[a].to_numpy() - frame[b].to_numpy()
+        if not gap.any():
+            raise SchemaError(
+                f"{a} and {b} have equal scores on all days", "models that differ", "leave one of them out"
+            )
+        if float(np.ptp(gap)) <= _TIE * float(np.max(np.abs(gap))):
+            raise SchemaError(
+                f"the scores of {a} and {b} differ by the same amount on each of {gap.size} days",
+                "a difference that varies, so that resampled days can say how sure it is",
+                "take more days, with hits among them, or leave one of the models out",
+            )
     return frame
 
 
-def _settings(block: Any, draws: Any, seed: Any, n: int) -> tuple[int | None, int, int]:
+def _untied(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the scores with equal means told apart by their order: elimination needs one worst model."""
+    size = _TIE * float(np.max(np.abs(scores.mean().to_numpy())))
+    shifted = scores + size * np.arange(scores.shape[1])
+    tied = [abs(float(scores[a].mean() - scores[b].mean())) <= size for a, b in combinations(scores, 2)]
+    return shifted if any(tied) else scores
+
+
+def _settings(block: Any, draws: Any, seed: Any, series: TailSeries) -> tuple[int | None, int, int]:
+    n, stride = series.n, series.hits.stride
     length = None if block is None else check_count(block, "block", largest=n)
+    if stride > n // 4:
+        raise ConventionError(
+            f"{n} losses over {series.horizon:g} days",
+            "four times as many as share days, or more",
+            "use a longer history of forecasts, or a shorter horizon",
+        )
+    if length is None and stride > 1:
+        length = max(round(math.sqrt(n)), 2 * stride)
+    if length is not None and 0 < length < stride:
+        raise ConventionError(
+            f"block is {length} where {stride} losses share days",
+            f"{stride} or more, so that a block keeps them together",
+            "leave the default",
+        )
     count, root = check_count(draws, "draws"), check_count(seed, "seed", largest=2**32 - 1)
     if count < 99 or length == 0:
         raise ParameterError(
@@ -130,7 +169,8 @@ def model_confidence_set(
     draws : int
         Bootstrap samples, 99 or more.
     block : int, optional
-        (Mean) block length in observations; √n where absent.
+        (Mean) block length in observations; √n where absent, twice the overlap or more where losses share
+        days.
     method : {"R", "max"}
         Range or largest deviation from the mean of all.
     bootstrap : {"stationary", "circular", "moving block"}
@@ -144,9 +184,18 @@ def model_confidence_set(
     Raises
     ------
     SchemaError
-        Fewer than two models, models of other losses, or two with equal scores.
+        Fewer than two models, models of other losses, or two whose scores are equal or differ by the same
+        amount on all days.
     ParameterError
         A setting outside its domain.
+    ConventionError
+        Blocks that tear losses apart which share days, or too few losses for their horizon.
+
+    Notes
+    -----
+    Models of equal mean score leave in the order given, the first one last. Few hits make mean scores skewed:
+    of three equally good models with six expected hits, ``"max"`` at ``size`` 0.05 drops one in 17 ± 4 % of
+    simulated years and ``"R"`` in 1 ± 1 %; with 25 hits the former falls to 7 ± 3 %.
 
     References
     ----------
@@ -163,14 +212,16 @@ def model_confidence_set(
     from arch.bootstrap import MCS
 
     scores, level = _scores(models, score, 2), check_alpha(size)
-    length, count, root = _settings(block, draws, seed, len(scores))
+    length, count, root = _settings(block, draws, seed, next(iter(models.values())))
     if method not in ("R", "max") or bootstrap not in ("stationary", "circular", "moving block"):
         raise ParameterError(
             f"method is {method!r} and bootstrap {bootstrap!r}",
             "'R' or 'max', and 'stationary', 'circular' or 'moving block'",
             "choose one of them",
         )
-    found = MCS(scores, level, block_size=length, method=method, bootstrap=bootstrap, reps=count, seed=root)
+    found = MCS(
+        _untied(scores), level, block_size=length, method=method, bootstrap=bootstrap, reps=count, seed=root
+    )
     found.compute()
     p_values = found.pvalues["Pvalue"].reindex(scores.columns)
     table = pd.DataFrame(
@@ -223,7 +274,7 @@ def beats_benchmark(
 
     Raises
     ------
-    SchemaError, ParameterError
+    SchemaError, ParameterError, ConventionError
         As in :func:`model_confidence_set`.
 
     References
@@ -245,7 +296,7 @@ def beats_benchmark(
         raise SchemaError("a model is called 'benchmark'", "another name", "rename it")
     scores = _scores({"benchmark": benchmark, **models}, score, 2)
     level = check_alpha(size)
-    length, count, root = _settings(block, draws, seed, len(scores))
+    length, count, root = _settings(block, draws, seed, benchmark)
     base, rest = scores["benchmark"], scores.drop(columns="benchmark")
     test = SPA(base, rest, block_size=length, reps=count, seed=root)
     test.compute()

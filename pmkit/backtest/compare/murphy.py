@@ -268,9 +268,11 @@ def common_series(models: Mapping[str, TailSeries]) -> dict[str, TailSeries]:
             )
     first = next(iter(runs.values()))
     for name, run in runs.items():
-        if run.p != first.p or not np.array_equal(run.loss, first.loss):
+        if (run.p, run.horizon, run.step) != (first.p, first.horizon, first.step) or not np.array_equal(
+            run.loss, first.loss
+        ):
             raise SchemaError(
-                f"{name} has other losses or another level than the first model",
+                f"{name} has other losses, another level or another horizon than the first model",
                 "forecasts for the same losses at one level",
                 "cut all to common dates",
             )

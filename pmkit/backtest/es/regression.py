@@ -26,7 +26,7 @@ __all__ = ["es_regression"]
 
 RegressionKind = Literal["strict", "auxiliary", "intercept"]
 
-_FEW_EXPECTED = 25.0  # expected hits below which the limit law rejects a right model far too often
+FEW_EXPECTED = 25.0  # expected hits below which the limit law rejects a right model far too often
 _LEAST_EXPECTED = 3.0  # expected hits below which two lines cannot be told apart
 
 
@@ -50,7 +50,8 @@ def _regress(
     fit = fit_joint(xq, xe, pnl, p)
     if math.isnan(fit.loss):
         return _NOTHING
-    spread = covariance(fit, xq, xe, pnl, p)
+    with np.errstate(all="ignore"):  # a fit through too few points has no finite covariance, and is told so
+        spread = covariance(fit, xq, xe, pnl, p)
     if spread is None:
         return _NOTHING
     block = spread[2:, 2:]
@@ -108,20 +109,20 @@ def _test(
         notes += (f"Note: cannot be evaluated: {obstacle}",)
     else:
         limit = float(norm.sf(fit.statistic) if one_sided else chi2.sf(fit.statistic, 2))
-        if (part.es > part.var).all():
+        if draws and (part.es > part.var).all():
             rng = stream(seed, "backtest", "es_regression", kind)
             simulated = _simulate(kind, part, law, draws, rng)
             words = f"Monte Carlo of {law.words}, {simulated.size} draws that could be evaluated"
             found = ranked(rng, simulated, fit.statistic, words)
             if (limit <= alpha) != (found.value <= alpha):
                 notes += (f"Note: the {'normal' if one_sided else 'chi-square'} limit decides otherwise",)
-        else:
+        elif draws:
             notes += (
                 "Note: ES equals VaR on some days, which no law of the loss gives: no simulated p-value",
             )
-    if n * p < _FEW_EXPECTED:
+    if n * p < FEW_EXPECTED:
         notes += (
-            f"SmallSampleWarning: {n * p:.3g} hits are expected, fewer than {_FEW_EXPECTED:g}: the limit law "
+            f"SmallSampleWarning: {n * p:.3g} hits are expected, fewer than {FEW_EXPECTED:g}: the limit law "
             "rejects too often, and the simulated p-value hangs on the law assumed",
         )
     return outcome(
@@ -209,7 +210,7 @@ def es_regression(
     alpha : float
         Level of the decision, in (0, 1).
     draws : int
-        Monte Carlo draws, at least 99; each is a fit of its own.
+        Monte Carlo draws, at least 99, each a fit of its own; 0 for the limit law alone.
     seed : int
         Root seed of the draws.
 
@@ -217,8 +218,9 @@ def es_regression(
     -------
     BacktestTest or OffsetOutcomes
         The latter iff ``horizon`` is given. The decision is by the simulated p-value, or by the limit where
-        ES equals VaR on a day. ``details`` holds, in terms of losses, the line ``var_intercept`` +
-        ``var_slope``·x of VaR and the line ``es_intercept`` + ``es_slope``·ES of the tail mean.
+        nothing is simulated or ES equals VaR on a day. ``details`` holds, in terms of losses, the line
+        ``var_intercept`` + ``var_slope``·x of VaR and the line ``es_intercept`` + ``es_slope``·ES of the tail
+        mean.
 
     Raises
     ------
@@ -249,7 +251,9 @@ def es_regression(
     >>> result.decision, result.details["es_intercept"] > 0.0
     ('rejected', True)
     """
-    level, (draws, seed) = check_alpha(alpha), check_draws(draws, seed)
+    level = check_alpha(alpha)
+    if draws != 0 or isinstance(draws, bool):
+        draws, seed = check_draws(draws, seed)
     if kind not in ("strict", "auxiliary", "intercept"):
         raise ParameterError(
             f"kind is {kind!r}", "'strict', 'auxiliary' or 'intercept'", "choose one of them"

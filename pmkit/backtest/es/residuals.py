@@ -30,13 +30,13 @@ from pmkit.core.errors import ParameterError, SchemaError
 from pmkit.core.random import stream
 from pmkit.core.types import FloatArray, IntArray
 
-__all__ = ["mcneil_frey", "nolde_ziegel"]
+__all__ = ["day_scale", "mcneil_frey", "nolde_ziegel"]
 
 _FEW_RESIDUALS = 30
 _FEW_EXPECTED = 30.0
 
 
-def _scale(scale: Any, series: TailSeries) -> FloatArray:
+def day_scale(scale: Any, series: TailSeries) -> FloatArray:
     """Return what each day's residual is divided by: positive, one entry a day; ES where none is given."""
     if scale is None:
         return series.es
@@ -195,7 +195,7 @@ def mcneil_frey(
     """
     level, (draws, seed) = check_alpha(alpha), check_draws(draws, seed)
     parts = read_tail(series, horizon)
-    divisor, stride = _scale(scale, series), len(parts)
+    divisor, stride = day_scale(scale, series), len(parts)
     return collect(
         [
             _mcneil_frey(sample, part, divisor[offset::stride], level, draws, seed)
@@ -401,7 +401,7 @@ def nolde_ziegel(
             "scale is given for kind 'simple'", "a scale for 'general' alone", "leave scale out"
         )
     law, parts = check_law(null, df), read_tail(series, horizon)
-    divisor, stride = _scale(scale, series), len(parts)
+    divisor, stride = day_scale(scale, series), len(parts)
     return collect(
         [
             _nolde_ziegel(sample, part, kind, divisor[offset::stride], law, level, draws, seed)

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.special import ndtri
-from scipy.stats import norm
+from scipy.stats import norm, rankdata
 
 from pmkit.backtest.compare.scores import long_run_variance
-from pmkit.backtest.series.checks import check_alpha
+from pmkit.backtest.series.checks import LARGEST_NUMBER, check_alpha
 from pmkit.core.errors import DataGapError, ParameterError, SchemaError
 from pmkit.core.types import FloatArray
 
@@ -20,8 +20,17 @@ __all__ = ["energy_score", "factor_dependence"]
 
 
 def _read(forecasts: npt.ArrayLike, outcomes: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    drawn = np.asarray(forecasts, dtype=np.float64)
-    came = np.asarray(outcomes, dtype=np.float64)
+    try:
+        drawn = np.asarray(forecasts, dtype=np.float64)
+        came = np.asarray(outcomes, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise SchemaError(
+            "forecasts or outcomes are no table of numbers",
+            "(dates, draws, factors) and (dates, factors) of numbers",
+            "convert the columns to float, and give every date as many draws",
+        ) from None
+    if came.size == 0 and came.ndim == 2:
+        raise DataGapError("there is no date", "one or more", "check the dates that were selected")
     if drawn.ndim != 3 or came.shape != (drawn.shape[0], drawn.shape[2]) or drawn.shape[1] < 2:
         raise SchemaError(
             f"forecasts have shape {drawn.shape} and outcomes {came.shape}",
@@ -33,6 +42,12 @@ def _read(forecasts: npt.ArrayLike, outcomes: npt.ArrayLike) -> tuple[FloatArray
             at = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
             raise DataGapError(
                 f"{name}{list(at)} is not finite", "finite numbers", "leave the date out knowingly"
+            )
+        if np.abs(values).max() > LARGEST_NUMBER:
+            raise SchemaError(
+                f"{name} reach {np.abs(values).max():.8g}",
+                f"numbers of at most {LARGEST_NUMBER:g}, whose powers are finite",
+                "mend the data, or change the unit",
             )
     return drawn, came
 
@@ -93,8 +108,8 @@ def _scores_of_ranks(drawn: FloatArray, came: FloatArray) -> tuple[FloatArray, F
     below = np.add.reduce(drawn < came[:, None, :], axis=1)
     equal = np.add.reduce(drawn == came[:, None, :], axis=1)
     outcome = np.asarray(ndtri((below + 0.5 * equal + 0.5) / (m + 1.0)), dtype=np.float64)
-    ranks = np.argsort(np.argsort(drawn, axis=1, kind="stable"), axis=1, kind="stable")
-    return outcome, np.asarray(ndtri((ranks + 0.5) / m), dtype=np.float64)
+    ranks = rankdata(drawn, axis=1)  # ties share their mean rank: a factor that does not move has no order
+    return outcome, np.asarray(ndtri((ranks - 0.5) / m), dtype=np.float64)
 
 
 def factor_dependence(
@@ -130,7 +145,7 @@ def factor_dependence(
     Raises
     ------
     SchemaError, DataGapError
-        Other shapes, fewer than two factors or 20 dates, names of another number.
+        Other shapes, fewer than two factors or 20 dates, names of another number or not distinct.
     ParameterError
         lags or alpha outside their domain.
 
@@ -162,6 +177,8 @@ def factor_dependence(
             "two factors or more, a name each, and 20 dates or more",
             "pass the joint law, with enough dates to judge it",
         )
+    if len(set(labels)) < factors:
+        raise SchemaError(f"names {labels}", "a name of its own for each factor", "rename the factors")
     used = math.floor(4.0 * (n / 100.0) ** (2.0 / 9.0)) if lags is None else lags
     if isinstance(used, bool) or not isinstance(used, int) or not 0 <= used < n:
         raise ParameterError(f"lags is {lags!r}", f"a whole number from 0 to {n - 1}", "leave the default")

@@ -174,7 +174,7 @@ def uniformity(
     >>> round(result.statistic, 6), result.decision
     (0.001667, 'not_rejected')
     """
-    if distance not in _DISTANCES:
+    if not isinstance(distance, str) or distance not in _DISTANCES:
         raise ParameterError(f"distance is {distance!r}", "'ad', 'cvm' or 'ks'", "choose one of them")
     level, (draws, seed) = check_alpha(alpha), check_draws(draws, seed)
     found = [_test(sample, part, distance, level, draws, seed) for sample, part in read_pit(series, horizon)]
@@ -208,9 +208,9 @@ def factor_laws(
     Raises
     ------
     SchemaError
-        No factor.
+        No factor, or no mapping.
     ParameterError
-        As in :func:`uniformity`.
+        No distance; as in :func:`uniformity`.
 
     Examples
     --------
@@ -220,8 +220,14 @@ def factor_laws(
     >>> frame.loc["BTC spot 1d", "ad_decision"]
     'not_rejected'
     """
-    if not factors:
-        raise SchemaError("no factor", "one or more", "pass a mapping of name to PitSeries")
+    if not isinstance(factors, Mapping) or not factors:
+        raise SchemaError(
+            "no factor" if isinstance(factors, Mapping) else f"factors is a {type(factors).__name__}",
+            "a mapping of name to PitSeries, one or more",
+            "name each series by its factor and horizon",
+        )
+    if not distances:
+        raise ParameterError("no distance", "one or more of 'ks', 'cvm', 'ad'", "leave the default")
     rows: dict[str, dict[str, Any]] = {}
     settings: dict[str, Any] = {"alpha": alpha, "draws": draws, "seed": seed}
     for name, series in factors.items():

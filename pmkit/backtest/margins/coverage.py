@@ -188,7 +188,7 @@ def margin_coverage(
     Raises
     ------
     SchemaError
-        Other dates or accounts in the two, NaN in one alone, an account without a group.
+        Other dates or accounts in the two, NaN in one alone, an infinite number, an account without a group.
     ConventionError
         A negative margin.
     DataGapError
@@ -227,6 +227,14 @@ def margin_coverage(
             "both, or neither",
             "fill the gap knowingly, or leave the date out in both",
         )
+    for what, values in (("margin", asked), ("P&L", came)):
+        if np.isinf(values.to_numpy()).any():
+            row, column = np.argwhere(np.isinf(values.to_numpy()))[0]
+            raise SchemaError(
+                f"{what} of {str(values.columns[column])!r} on {values.index[row]!s} is infinite",
+                "finite numbers",
+                "mend the data or the model behind it",
+            )
     if (asked < 0.0).to_numpy().any():
         row, column = np.argwhere((asked < 0.0).to_numpy())[0]
         raise ConventionError(

@@ -219,9 +219,13 @@ def overlapping_independence(
         for _, block in histories(rng, draws, n, span, pool, threshold(pool, p, span, seed)):
             kept.append(_beyond(block[block.sum(axis=1) >= 2], span, used))
         simulated = np.concatenate(kept)
-        how = f"Monte Carlo, {simulated.size} histories with two hits or more, ties count"
-        found = ranked(stream(seed, "overlap-ties"), simulated, statistic, how)
-        critical = float(np.quantile(simulated, 1.0 - level, method="higher"))
+        if simulated.size == 0:
+            statistic = math.nan
+            notes = (f"Note: cannot be evaluated: none of {draws} simulated histories has two hits",)
+        else:
+            how = f"Monte Carlo, {simulated.size} histories with two hits or more, ties count"
+            found = ranked(stream(seed, "overlap-ties"), simulated, statistic, how)
+            critical = float(np.quantile(simulated, 1.0 - level, method="higher"))
     return outcome(
         overlapping_sample(series),
         name="independence beyond the horizon",

@@ -136,11 +136,15 @@ def overlapping_quantile(
             for part in blocks(rows.shape[0], _BLOCK, n * (2 + used)):
                 drawn, ranks = _statistic(rows[part], z, p, weights, used)
                 kept.append(-np.asarray(chi2.logsf(drawn, ranks), dtype=np.float64))
-        simulated = np.concatenate(kept)
-        how = f"Monte Carlo, {simulated.size} histories with a hit, ties count"
-        found = ranked(stream(seed, "overlap-ties"), simulated, -float(chi2.logsf(statistic, df)), how)
-        if (chi2.sf(statistic, df) <= level) != (found.value <= level):
-            notes = ("Note: the chi-square limit decides otherwise",)
+        if kept:
+            simulated = np.concatenate(kept)
+            how = f"Monte Carlo, {simulated.size} histories with a hit, ties count"
+            found = ranked(stream(seed, "overlap-ties"), simulated, -float(chi2.logsf(statistic, df)), how)
+            if (chi2.sf(statistic, df) <= level) != (found.value <= level):
+                notes = ("Note: the chi-square limit decides otherwise",)
+        else:
+            statistic = math.nan
+            notes = (f"Note: cannot be evaluated: none of {draws} simulated histories has a hit",)
     return outcome(
         overlapping_sample(series),
         name="dynamic quantile beyond the horizon",

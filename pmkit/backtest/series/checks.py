@@ -17,6 +17,8 @@ __all__ = ["as_bool_array", "as_float_array", "check_alpha", "check_count", "che
 
 # The laws of large counts are accurate far beyond, but the random draws of transitions end here.
 LARGEST_COUNT = 10**9 - 1
+#: Largest absolute value of a loss, VaR or ES: its fourth power is finite.
+LARGEST_NUMBER = 1e50
 
 
 def _real(value: Any) -> float:
@@ -160,7 +162,7 @@ def as_float_array(values: Any, name: str) -> FloatArray:
     DataGapError
         Empty.
     SchemaError
-        Not one-dimensional, missing or infinite values, or not numbers.
+        Not one-dimensional, missing or infinite values, numbers beyond any money, or not numbers.
     """
     array = _one_dimensional(values, name, "number")
     if array.dtype.kind not in "iuf":
@@ -172,5 +174,13 @@ def as_float_array(values: Any, name: str) -> FloatArray:
             f"{name}[{int(np.argmax(infinite))}] is infinite",
             "finite numbers",
             "mend the data or the model behind it",
+        )
+    beyond = np.abs(numbers) > LARGEST_NUMBER
+    if beyond.any():
+        position = int(np.argmax(beyond))
+        raise SchemaError(
+            f"{name}[{position}] is {numbers[position]:.8g}",
+            f"numbers of at most {LARGEST_NUMBER:g}, whose powers are finite",
+            "mend the data, or change the unit",
         )
     return numbers

@@ -104,8 +104,10 @@ class TailSeries:
     def __post_init__(self) -> None:
         p = check_level(self.level)
         hits = HitSeries.from_losses(self.loss, self.var, p, self.horizon, self.step, self.dates)
-        if isinstance(self.loss, pd.Series) and isinstance(self.es, pd.Series):
-            _same_index(self.loss, self.es)
+        for name in ("loss", "var"):
+            other = getattr(self, name)
+            if isinstance(other, pd.Series) and isinstance(self.es, pd.Series):
+                _same_index(other, self.es, name)
         loss, var, es = (as_float_array(getattr(self, name), name) for name in ("loss", "var", "es"))
         if es.size != loss.size:
             raise SchemaError(
@@ -301,10 +303,10 @@ def _not_a_series(series: Any, name: str, call: str) -> ParameterError:
     return ParameterError(f"series is of type {type(series).__name__}", f"a {name}", f"pass {call}")
 
 
-def _same_index(loss: pd.Series[Any], es: pd.Series[Any]) -> None:
-    if not loss.index.equals(es.index):
+def _same_index(other: pd.Series[Any], es: pd.Series[Any], name: str) -> None:
+    if not other.index.equals(es.index):
         raise SchemaError(
-            f"loss and es carry different indexes (lengths {len(loss)} and {len(es)})",
+            f"{name} and es carry different indexes (lengths {len(other)} and {len(es)})",
             "one index for all, so that each loss meets the ES forecast for it",
-            "align them first, for example loss, es = loss.align(es, join='inner')",
+            f"align them first, for example {name}, es = {name}.align(es, join='inner')",
         )

@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 _BLOCK = 2_000_000  # numbers drawn at once
+_RARE = 1e-3  # expected hits below which counts are drawn from a table
 _INFINITE = 1e300  # stands for an infinite statistic, so that two of them tie
 
 Statistic = Callable[[IntArray, IntArray], FloatArray]
@@ -101,6 +102,10 @@ def draw_counts(
     """
     tail, rest = float(binom.sf(lowest - 1, n, p)), float(binom.sf(highest, n, p))
     levels = rest + (1.0 - rng.random(draws)) * (tail - rest)
+    if n * p < _RARE:
+        # The inverse that scipy has does not converge here; a table of the tail does not need to.
+        table = binom.sf(np.arange(lowest, highest + 1), n, p)
+        return lowest + np.searchsorted(-table, -levels).clip(max=highest - lowest)
     drawn = np.asarray(binom.isf(levels, n, p), dtype=np.float64)
     return np.clip(drawn, lowest, highest).astype(np.int64)
 

@@ -228,8 +228,10 @@ class AsOfClock:
         self._prices = np.ascontiguousarray(prices[list(names)].to_numpy(dtype=np.float64))
         self._returns = np.diff(np.log(self._prices), axis=0)
         self._vols: FloatArray | None = None
+        self._skew: FloatArray | None = None
         if vol_path is not None:
             self._vols = vol_path.aligned(index, names)
+            self._skew = vol_path.aligned_skew(index, names)
 
     def check_complete(self, first: int, last: int, *, daily: bool) -> None:
         """Raise where a close is missing, or a day skipped, between two positions.
@@ -296,9 +298,15 @@ class AsOfClock:
         return self._vols[list(positions)]
 
     def outcome(self, position: int, horizon: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return what came: log returns over the horizon, implied vols before and after, by underlying."""
+        """Return what came by underlying: log returns over the horizon, implied vols before and after.
+
+        The vol after is that of what was at the money before: along the smile of the path, if it has one.
+        """
         moves = np.log(self._prices[position + horizon] / self._prices[position])
         if self._vols is None:
             nothing = np.full(len(self.underlyings), np.nan)
             return moves, nothing, nothing
-        return moves, self._vols[position].copy(), self._vols[position + horizon].copy()
+        before, after = self._vols[position].copy(), self._vols[position + horizon].copy()
+        if self._skew is not None:
+            after *= np.exp(-self._skew[position + horizon] * moves)
+        return moves, before, after

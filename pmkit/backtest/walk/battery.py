@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
-from pmkit.backtest import es_tests, var_tests
 from pmkit.backtest.series.checks import check_alpha
 from pmkit.backtest.series.overlap import OffsetOutcomes
-from pmkit.backtest.series.test_result import BacktestTest
+from pmkit.backtest.walk.inventory import Judged, Outcome, left_out, run_inventory
 from pmkit.backtest.walk.walk_result import BacktestResult
 from pmkit.core.errors import ParameterError, PmkitError
 from pmkit.core.plotting import new_axes
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["Battery", "every_test"]
-
-Outcome = BacktestTest | OffsetOutcomes
 
 #: Order of the verdicts in tables and pictures.
 VERDICTS = ("rejected", "not rejected", "not evaluable", "not stated")
@@ -41,7 +39,10 @@ class Battery(Result):
     outcomes : mapping of str to outcome
         By test; None where the model makes no statement that the test could judge.
     groups : mapping of str to str
-        What each test looks at: ``number``, ``order``, ``law``, ``size`` of losses, ``betting``.
+        What each test looks at: ``number`` and ``order`` of hits, both under ``overlap``, ``law``, ``size``
+        of losses, ``betting``.
+    left_out : mapping of str to str
+        What is not run on a model by itself, with the reason.
     alpha : float
         Level of every decision.
 
@@ -54,6 +55,7 @@ class Battery(Result):
     title: str
     outcomes: Mapping[str, Outcome | None]
     groups: Mapping[str, str]
+    left_out: Mapping[str, str] = field(default_factory=dict)
     alpha: float = 0.05
     provenance: Provenance = field(default_factory=lambda: Provenance(method="backtest.every_test"))
     references: tuple[str, ...] = ()
@@ -152,14 +154,18 @@ def every_test(
     Parameters
     ----------
     result : BacktestResult
-        Losses that overlap are tested on each offset without overlap, and the p-values combined.
+        Losses that overlap are tested on each offset without overlap, and the p-values combined; three tests
+        of the group ``overlap`` see all of them.
     alpha : float
         Level of each decision, in (0, 1).
     null, df : str, float
-        Law of losses under which the statistics of Acerbi and Szekely, of the minimally biased test and of
-        Nolde and Ziegel are simulated.
+        Law of losses under which the statistics of Acerbi and Szekely, of the minimally biased test, of
+        Nolde and Ziegel and of the ES regressions are simulated. ``"exponential"`` is a law of the tail
+        alone: Z3 and the regressions then take the normal law.
     draws : int
-        Simulations behind one p-value, 99 or more.
+        Simulations behind one p-value, 99 or more; at most 999 for the dynamic logit and the geometric
+        duration, and 99 for the ES regressions, which take their limit law where 25 hits or more are
+        expected.
     seed : int
         Root seed.
 
@@ -190,75 +196,22 @@ def every_test(
     if not isinstance(result, BacktestResult):
         raise ParameterError(f"result is a {type(result).__name__}", "a BacktestResult", "walk forward first")
     level = check_alpha(alpha)
-    horizon = float(result.horizon) if result.horizon > 1 else None
-    plain: dict[str, Any] = {"alpha": level, "horizon": horizon}
-    drawn: dict[str, Any] = {**plain, "draws": draws, "seed": seed}
-    law: dict[str, Any] = {**drawn, "null": null, "df": df}
-    hits: dict[str, Any] = {"hits": result.hits()}
-    var: dict[str, Any] = {"var": result.frame["var"].to_numpy()}
-    outcomes: dict[str, Outcome | None] = {}
-    groups: dict[str, str] = {}
-
-    def add(group: str, tests: Mapping[str, Callable[[], Outcome]], stated: bool = True) -> None:
-        for name, test in tests.items():
-            outcomes[name] = test() if stated else None
-            groups[name] = group
-
-    v, e = var_tests, es_tests
-    add(
-        "number",
-        {
-            "Kupiec": lambda: v.kupiec(**hits, **plain),
-            "binomial, too many": lambda: v.binomial_exact(**hits, **plain, alternative="greater"),
-            "Basel zone": lambda: v.basel_zone(**hits, **plain),
-            "first hit": lambda: v.kupiec_first_hit(**hits, **plain),
-        },
-    )
-    add(
-        "order",
-        {
-            "independence": lambda: v.christoffersen_independence(**hits, **drawn),
-            "conditional coverage": lambda: v.christoffersen(**hits, **drawn),
-            "Haas": lambda: v.haas(**hits, **drawn),
-            "Haas mixed": lambda: v.haas_mixed(**hits, **drawn),
-            "Weibull duration": lambda: v.weibull_duration(**hits, **drawn),
-            "GMM duration": lambda: v.gmm_duration(**hits, **drawn),
-            "dynamic quantile": lambda: v.dynamic_quantile(**hits, **var, **drawn),
-            "dynamic logit": lambda: v.dynamic_logit(**hits, **var, **drawn),
-        },
-    )
     has_law = not bool(result.frame["pit"].isna().any())
-    pits = result.pits() if has_law else None
-    add(
-        "law",
-        {
-            "Berkowitz": lambda: _run(v.berkowitz, pits, drawn),
-            "Berkowitz tail": lambda: _run(v.berkowitz, pits, {**drawn, "kind": "tail"}),
-            "multinomial": lambda: _run(e.multinomial, pits, drawn),
-            "Du-Escanciano": lambda: _run(e.du_escanciano, pits, plain),
-            "Du-Escanciano, order": lambda: _run(e.du_escanciano_conditional, pits, drawn),
-            "Costanzino-Curran": lambda: _run(e.costanzino_curran, pits, plain),
-        },
-        has_law,
+    judged = Judged(
+        hits=result.hits(),
+        var=result.frame["var"].to_numpy(dtype=np.float64),
+        loss=-result.frame["pnl"].to_numpy(dtype=np.float64),
+        pits=result.pits() if has_law else None,
+        tail=result.tail() if has_law else None,
     )
-    tail = result.tail() if has_law else None
-    add(
-        "size",
-        {
-            "McNeil-Frey": lambda: _run(e.mcneil_frey, tail, drawn),
-            "Acerbi Z1": lambda: _run(e.acerbi_szekely, tail, {**law, "kind": "z1"}),
-            "Acerbi Z2": lambda: _run(e.acerbi_szekely, tail, {**law, "kind": "z2"}),
-            "minimally biased": lambda: _run(e.minimally_biased, tail, law),
-            "Nolde-Ziegel": lambda: _run(e.nolde_ziegel, tail, law),
-        },
-        has_law,
-    )
-    add("betting", {"e-backtest of ES": lambda: _run(e.e_backtest, tail, plain)}, has_law)
+    found = run_inventory(judged, alpha=level, null=null, df=df, draws=draws, seed=seed)
+    outcomes = {name: outcome for name, (_, outcome) in found.items()}
     papers = tuple(dict.fromkeys(key for one in outcomes.values() if one is not None for key in _papers(one)))
     return Battery(
         title=result.title,
         outcomes=outcomes,
-        groups=groups,
+        groups={name: group for name, (group, _) in found.items()},
+        left_out=left_out(judged),
         alpha=level,
         references=papers,
         provenance=Provenance(
@@ -269,11 +222,6 @@ def every_test(
             simulated=result.provenance.simulated,
         ),
     )
-
-
-def _run(test: Callable[..., Any], series: Any, settings: Mapping[str, Any]) -> Outcome:
-    outcome: Outcome = test(series, **settings)
-    return outcome
 
 
 def _papers(outcome: Outcome) -> tuple[str, ...]:

@@ -22,7 +22,11 @@ __all__ = ["Checkpoint", "Resumable", "WalkProgress"]
 
 @runtime_checkable
 class Resumable(Protocol):
-    """A model or book whose memory can be written down as JSON and taken up again."""
+    """A model or book whose memory can be written down as JSON and taken up again.
+
+    A ``fingerprint`` (text) of what it was set up with, where it has one, tells its runs from those of
+    another of the same name.
+    """
 
     def get_state(self) -> dict[str, Any]:
         """Return all that the object remembers, as dicts, lists, texts and numbers."""
@@ -137,8 +141,11 @@ class Checkpoint:
                 "the same book, history, model, dates and settings",
                 "name another file, or delete this one to begin anew",
             )
-        for one, state in zip(stateful, states, strict=True):
-            one.set_state(state)
+        try:
+            for one, state in zip(stateful, states, strict=True):
+                one.set_state(state)
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+            raise self._not_ours("holds a state that model or book cannot take up") from None
         return progress
 
     def save(self, progress: WalkProgress, *stateful: Resumable) -> None:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from pmkit.backtest.walk.forecasters import MODEL_PARAMETERS
-from pmkit.backtest.walk.vol_moves import VolMoves
+from pmkit.backtest.margins.called import TOOLS, called_margin
+from pmkit.backtest.walk.varied import (
+    PARAMETERS,
+    Parameter,
+    base_value,
+    changed_settings,
+    check_tools,
+    theta_of,
+    varied_values,
+)
 from pmkit.backtest.walk.walk_forward import Book, walk_forward
 from pmkit.backtest.walk.walk_result import BacktestResult
 from pmkit.core.errors import DataGapError, ParameterError, PmkitError
@@ -26,36 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["WalkSensitivity", "walk_sensitivity"]
 
 
-class _Parameter(NamedTuple):
-    """What is varied: the number whose logarithm is the abscissa, and the direction that theory demands."""
-
-    label: str
-    expected: int
-
-
-#: +1 where margin cannot fall as the number rises, -1 where it cannot rise, 0 where theory is silent.
-_PARAMETERS = {
-    "level": _Parameter("1 - level", -1),
-    "es_level": _Parameter("1 - es_level", -1),
-    "horizon": _Parameter("horizon", 1),
-    "window": _Parameter("window", 0),
-    "refit_every": _Parameter("refit_every", 0),
-    "n_paths": _Parameter("n_paths", 0),
-    "margin_scale": _Parameter("margin_scale", 1),
-    "shift": _Parameter("shift", 0),
-    "decay": _Parameter("decay", 0),
-    "tail_share": _Parameter("tail_share", 0),
-    "price": _Parameter("price", 1),
-    "vol_up": _Parameter("vol_up", 1),
-    "vol_down": _Parameter("vol_down", 1),
-    "steps": _Parameter("steps", 0),
-    "vol_slope": _Parameter("vol_slope", 0),
-    "vol_residual": _Parameter("vol_residual", 1),
-}
-#: Factors on the response of implied vol, 1 in earnest.
-_RESPONSE = {"vol_slope": "beta", "vol_residual": "residual_sd"}
-
-
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class WalkSensitivity(Result):
     """Margin, ES and coverage at several values of each parameter, all on the same dates.
@@ -63,11 +41,11 @@ class WalkSensitivity(Result):
     Attributes
     ----------
     table : DataFrame
-        One row a parameter and value, ascending: ``parameter``, ``value``, ``theta`` (1 - level for levels),
-        ``base`` (the setting under test), ``margin`` and ``es`` (means per unit of notional), ``n``,
-        ``hits``, ``coverage``, ``against`` (share of dates on which the margin moved against the direction
-        that theory demands on the step from the value before; NaN for the first value, or where theory is
-        silent).
+        One row a parameter and value, ascending: ``parameter``, ``value``, ``theta`` (1 - level for levels,
+        1 + strength for tools against procyclicality), ``base`` (the setting under test), ``margin`` (called,
+        after the tools) and ``es`` (of the model; means per unit of notional), ``n``, ``hits``, ``coverage``,
+        ``against`` (share of dates on which the margin moved against the direction that theory demands on the
+        step from the value before; NaN for the first value, or where theory is silent).
     book, model : str
     """
 
@@ -85,7 +63,7 @@ class WalkSensitivity(Result):
         """
         rows = {}
         for name, part in self.table.groupby("parameter", sort=False):
-            parameter = _PARAMETERS[str(name)]
+            parameter = PARAMETERS[str(name)]
             rows[parameter.label] = {
                 "from": float(part["theta"].min()),
                 "to": float(part["theta"].max()),
@@ -138,57 +116,13 @@ def _elasticity(part: pd.DataFrame, column: str) -> float:
     return float(np.add.reduce(x * y) / np.add.reduce(x * x))
 
 
-def _flag(part: pd.DataFrame, parameter: _Parameter, name: str) -> str:
+def _flag(part: pd.DataFrame, parameter: Parameter, name: str) -> str:
     if parameter.expected == 0:
         return "no direction"
     ordered = part.sort_values("theta")
     steps = np.diff(ordered["es" if name == "es_level" else "margin"].to_numpy(dtype=np.float64))
     slack = 1e-12 * float(ordered["margin"].max())
     return "against theory" if bool((parameter.expected * steps < -slack).any()) else "as expected"
-
-
-def _theta(name: str, value: float) -> float:
-    return round(1.0 - value, 12) if name in ("level", "es_level") else float(value)
-
-
-def _base(name: str, model: str, settings: Mapping[str, Any]) -> float:
-    """Return the setting under test of one parameter of the walk, of the model or of the vol response."""
-    own = MODEL_PARAMETERS.get(model, {})
-    known = (*_Defaults._fields, *own, *_RESPONSE)
-    if name not in known:
-        raise ParameterError(
-            f"no parameter {name!r} to vary under model {model!r}", f"one of {', '.join(known)}", "name one"
-        )
-    if name in _RESPONSE:
-        return 1.0
-    if name in own:
-        return float((settings.get("parameters") or {}).get(name, own[name]))
-    return float(settings.get(name, _Defaults._field_defaults[name]))
-
-
-def _changed(name: str, value: float, model: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a run with one parameter at another value."""
-    if name in _RESPONSE:
-        law = VolMoves.of(settings.get("response"))
-        numbers = {coin: value * number for coin, number in getattr(law, _RESPONSE[name]).items()}
-        changed: dict[str, Any] = {_RESPONSE[name]: numbers, "name": f"{law.name}, {name} times {value:g}"}
-        return {**settings, "response": replace(law, **changed)}
-    if name in MODEL_PARAMETERS.get(model, {}):
-        return {**settings, "parameters": {**(settings.get("parameters") or {}), name: value}}
-    whole = name not in ("level", "es_level", "margin_scale")
-    return {**settings, name: int(value) if whole else value}
-
-
-def _values(name: str, wanted: Sequence[float], base: float) -> list[float]:
-    """Return the values of one parameter with the setting under test among them, ascending."""
-    values = sorted({float(value) for value in wanted} | {float(base)})
-    if len(values) < 2:
-        raise ParameterError(
-            f"{name} is varied over {list(wanted)!r} around {base!r}",
-            "a value beside the base",
-            "add values on both sides",
-        )
-    return values
 
 
 def walk_sensitivity(
@@ -200,6 +134,7 @@ def walk_sensitivity(
     *,
     values: Mapping[str, Sequence[float]],
     base: BacktestResult | None = None,
+    tools: Mapping[str, float] | None = None,
     **settings: Any,
 ) -> WalkSensitivity:
     """Return how margin and coverage answer to each parameter of a walk-forward, one varied at a time.
@@ -211,10 +146,13 @@ def walk_sensitivity(
     values : mapping of str to sequence of float
         Values of each parameter: ``level``, ``es_level``, ``horizon``, ``window``, ``refit_every``,
         ``n_paths``, ``margin_scale``, ``shift``; those of the model (``decay``, ``tail_share``, ``price``,
-        ``vol_up``, ``vol_down``, ``steps``); and ``vol_slope`` and ``vol_residual``, factors on the response
-        of implied vol. The setting under test is added where it is absent.
+        ``vol_up``, ``vol_down``, ``steps``); ``vol_slope`` and ``vol_residual``, factors on the response of
+        implied vol; and the strengths of tools against procyclicality, ``stress_weight``, ``floor`` and
+        ``buffer``, as in :func:`called_margin`. The setting under test is added where it is absent.
     base : BacktestResult, optional
         The run at the setting under test, if it is at hand; it must have the same settings.
+    tools : mapping of str to float, optional
+        Tools under test, by the same three names; none where absent.
     **settings
         Further arguments of :func:`walk_forward`: the setting under test.
 
@@ -225,7 +163,7 @@ def walk_sensitivity(
     Raises
     ------
     ParameterError
-        An unknown parameter, no value beside the base, nothing to vary.
+        An unknown parameter or tool, no value beside the base, nothing to vary.
     DataGapError
         Runs without a common date.
 
@@ -233,7 +171,8 @@ def walk_sensitivity(
     -----
     Elasticity d ln M / d ln θ, fitted through all values, on the dates that all runs share. For levels θ is
     the tail probability: -0.4 says that half the tail probability raises the margin by 32 %. Per date an
-    empirical quantile obeys theory exactly in the level, and only on average in the horizon.
+    empirical quantile obeys theory exactly in the level, and only on average in the horizon. Tools need no
+    run of their own; θ is one plus their strength, and no date may fall as one grows.
 
     References
     ----------
@@ -251,22 +190,23 @@ def walk_sensitivity(
     """
     if not values:
         raise ParameterError("no parameter is varied", "one or more", "pass values={'window': [250, 500]}")
-    bases = {name: _base(name, model, settings) for name in values}
-    plan = {name: _values(name, wanted, bases[name]) for name, wanted in values.items()}
+    held = check_tools(tools)
+    bases = {name: base_value(name, model, settings, held) for name in values}
+    plan = {name: varied_values(name, wanted, bases[name]) for name, wanted in values.items()}
     under_test = base or walk_forward(book, history, model, start, end, **settings)
     first, last = _range(under_test, start, end)
     runs: dict[tuple[str, float], BacktestResult] = {}
     for name, levels in plan.items():
         for value in levels:
-            if value == bases[name]:
+            if value == bases[name] or name in TOOLS:
                 runs[name, value] = under_test
                 continue
-            changed = _changed(name, value, model, settings)
+            changed = changed_settings(name, value, model, settings)
             runs[name, value] = walk_forward(book, history, model, first, last, **changed)
     rows = []
     for name in plan:
         part = {value: run for (which, value), run in runs.items() if which == name}
-        rows += _rows(name, part, bases[name])
+        rows += _rows(name, part, bases[name], held)
     table = pd.DataFrame(rows)
     return WalkSensitivity(
         table=table,
@@ -275,24 +215,11 @@ def walk_sensitivity(
         provenance=Provenance(
             method="backtest.walk_sensitivity",
             data={"base": under_test.provenance.id},
-            parameters={name: list(levels) for name, levels in plan.items()},
+            parameters={**{name: list(levels) for name, levels in plan.items()}, "tools": held},
             seed=under_test.provenance.seed,
             simulated=under_test.provenance.simulated,
         ),
     )
-
-
-class _Defaults(NamedTuple):
-    """The defaults of :func:`walk_forward` for what can be varied."""
-
-    horizon: int = 1
-    window: int = 365
-    refit_every: int = 20
-    level: float = 0.99
-    es_level: float = 0.975
-    n_paths: int = 5000
-    margin_scale: float = 1.0
-    shift: int = 0
 
 
 def _range(under_test: BacktestResult, start: Any, end: Any) -> tuple[Any, Any]:
@@ -301,7 +228,9 @@ def _range(under_test: BacktestResult, start: Any, end: Any) -> tuple[Any, Any]:
     return first, (under_test.frame.index[-1] if end is not None else None)
 
 
-def _rows(name: str, runs: Mapping[float, BacktestResult], base: float) -> list[dict[str, Any]]:
+def _rows(
+    name: str, runs: Mapping[float, BacktestResult], base: float, tools: Mapping[str, float]
+) -> list[dict[str, Any]]:
     """Return one row a value on the dates that all runs of the parameter share."""
     common = None
     for run in runs.values():
@@ -312,21 +241,23 @@ def _rows(name: str, runs: Mapping[float, BacktestResult], base: float) -> list[
         )
     rows: list[dict[str, Any]] = []
     before: pd.Series[float] | None = None
-    direction = _PARAMETERS[name].expected * (-1 if name in ("level", "es_level") else 1)
+    direction = PARAMETERS[name].expected * (-1 if name in ("level", "es_level") else 1)
     for value in sorted(runs):
-        frame = runs[value].frame.loc[common]
-        margin = frame["es" if name == "es_level" else "var"]
+        strengths = {**tools, name: value} if name in TOOLS else dict(tools)
+        frame = runs[value].frame
+        frame = frame.assign(called=called_margin(frame["var"], **strengths)).loc[common]
+        margin = frame["es" if name == "es_level" else "called"]
         against = math.nan
         if before is not None and direction:
             against = float((direction * (margin - before) < -1e-12 * margin.abs()).mean())
-        hits = int(frame["hit"].sum())
+        hits = int((-frame["pnl"] > frame["called"]).sum())
         rows.append(
             {
                 "parameter": name,
                 "value": value,
-                "theta": _theta(name, value),
+                "theta": theta_of(name, value),
                 "base": value == base,
-                "margin": float(frame["var"].mean()),
+                "margin": float(frame["called"].mean()),
                 "es": float(frame["es"].mean()),
                 "n": len(frame),
                 "hits": hits,

@@ -1,15 +1,12 @@
-"""Implied vols for years without quotes: simulated, and on purpose not by the margin model's own law.
+"""A path of implied vols by date and underlying: given by the caller, or made by a law of its own.
 
 No history of crypto option quotes ships with the project. A backtest of options over 2020-2023 is therefore
 marked by a model of the world, and that model must not be the one under test: a margin model whose vol moves
-are drawn from the law by which the P&L is marked passes by construction. The margin model lets implied vol
-fall when spot rises, by an estimated slope. Here implied vol follows realised vol, up and down alike, with a
-residual that reverts to its mean and has a vol of its own, at three sizes.
+are drawn from the law by which the P&L is marked passes by construction. The laws are in ``vol_laws``.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,19 +14,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pmkit.core.errors import ConventionError, DataGapError, ParameterError, SchemaError
+from pmkit.core.errors import ConventionError, DataGapError, SchemaError
 from pmkit.core.provenance import Provenance, fingerprint
-from pmkit.core.random import stream
 from pmkit.core.result import Result
 from pmkit.core.types import FloatArray
-from pmkit.market.history import PriceHistory
 
-__all__ = ["VOL_OF_VOL", "VolPath", "simulate_vol_path"]
+__all__ = ["HIGHEST_VOL", "VolPath"]
 
-#: Daily sd of the log residual of implied vol under each name; assumed, each twice the one before.
-VOL_OF_VOL: dict[str, float] = {"low": 0.02, "base": 0.04, "high": 0.08}
-
-_HIGHEST = 5.0  # 500 % a year: above it a vol is in percent
+HIGHEST_VOL = 5.0
+"""500 % a year: above it a vol is taken to be in percent."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -41,17 +34,21 @@ class VolPath(Result):
     frame : DataFrame
         Index of naive days, ascending; one column an underlying.
     label : str
-        ``"low"``, ``"base"``, ``"high"``, or the origin of a path that was given.
+        Origin in words, for titles: ``"base vol-of-vol"``, ``"HAR law"``, or what the caller says.
     simulated : bool
         True where a model made the vols: P&L from them is model-marked.
     assumptions : mapping of str to object
         Every number of the generator; empty for a path that was given.
+    skew : DataFrame or None
+        Slope of ln(iv) in ln(K/F) at the money, of the shape of ``frame``; None where the smile is flat. The
+        smile keeps its place in ln(K/F): what was bought at the money is marked at iv · (S₀/S₁)^skew.
     provenance : Provenance
 
     Raises
     ------
     SchemaError
-        Dates out of order or repeated, no column, or values that are not finite numbers.
+        Dates out of order or repeated, no column, values that are not finite numbers, or slopes of another
+        shape.
     ConventionError
         A vol that is not positive, or above 5 (looks like percent).
     """
@@ -61,6 +58,8 @@ class VolPath(Result):
     simulated: bool
     provenance: Provenance
     assumptions: Mapping[str, Any] = field(default_factory=dict)
+    skew: pd.DataFrame | None = None
+    references: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         index = self.frame.index
@@ -87,7 +86,7 @@ class VolPath(Result):
                     "one vol a date",
                     "cut the path to dates with vols",
                 )
-            wrong = (values <= 0.0) | (values > _HIGHEST)
+            wrong = (values <= 0.0) | (values > HIGHEST_VOL)
             if wrong.any():
                 raise ConventionError(
                     f"implied vol of {name} on {index[int(np.argmax(wrong))].date()} is "
@@ -95,9 +94,26 @@ class VolPath(Result):
                     "an annualised decimal in (0, 5], 0.65 for 65 %",
                     "divide by 100 if the vols are in percent",
                 )
+        if self.skew is not None and not (
+            self.skew.index.equals(index)
+            and self.skew.columns.equals(self.frame.columns)
+            and bool(np.isfinite(self.skew.to_numpy(dtype=np.float64)).all())
+        ):
+            raise SchemaError(
+                f"skew of shape {self.skew.shape} for vols of shape {self.frame.shape}, or not as labelled",
+                "one finite slope of ln(iv) in ln(K/F) for each vol, same dates and columns",
+                "build it on the index of the vols",
+            )
 
     @classmethod
-    def from_frame(cls, frame: pd.DataFrame, *, label: str = "given", simulated: bool = False) -> VolPath:
+    def from_frame(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        label: str = "given",
+        simulated: bool = False,
+        skew: pd.DataFrame | None = None,
+    ) -> VolPath:
         """Return the path of implied vols that the caller has.
 
         Parameters
@@ -108,6 +124,8 @@ class VolPath(Result):
             Origin, for titles.
         simulated : bool
             Say so where a model made them.
+        skew : DataFrame, optional
+            Slopes of ln(iv) in ln(K/F) at the money, on the same dates; a flat smile where None.
 
         Examples
         --------
@@ -117,8 +135,10 @@ class VolPath(Result):
         """
         numbers = frame.apply(pd.to_numeric, errors="coerce").astype("float64")
         data = {"vols": fingerprint(numbers.to_numpy(dtype=np.float64), [str(day) for day in frame.index])}
+        if skew is not None:
+            data["skew"] = fingerprint(skew.to_numpy(dtype=np.float64))
         made_by = Provenance(method="backtest.VolPath.from_frame", data=data, simulated=simulated)
-        return cls(frame=numbers, label=label, simulated=simulated, provenance=made_by)
+        return cls(frame=numbers, label=label, simulated=simulated, provenance=made_by, skew=skew)
 
     def aligned(self, dates: pd.DatetimeIndex, underlyings: Sequence[str]) -> FloatArray:
         """Return the vols of the dates, shape (dates, underlyings), NaN on dates that the path does not hold.
@@ -136,6 +156,12 @@ class VolPath(Result):
                     "give a path of all underlyings of the book",
                 )
         return self.frame[list(underlyings)].reindex(dates).to_numpy(dtype=np.float64, copy=True)
+
+    def aligned_skew(self, dates: pd.DatetimeIndex, underlyings: Sequence[str]) -> FloatArray | None:
+        """Return the slopes of the dates in the shape of :meth:`aligned`, None where the smile is flat."""
+        if self.skew is None:
+            return None
+        return self.skew[list(underlyings)].reindex(dates).to_numpy(dtype=np.float64, copy=True)
 
     def to_frame(self) -> pd.DataFrame:
         """Return the vols; column names say ``simulated`` where they are."""
@@ -155,160 +181,3 @@ class VolPath(Result):
                 "sd of daily log moves": float(np.log(vols).diff().std()),
             }
         return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def simulate_vol_path(
-    history: PriceHistory,
-    *,
-    vol_of_vol: str | float = "base",
-    underlyings: Sequence[str] | None = None,
-    premium: float = 1.10,
-    decay: float = 0.97,
-    level_weight: float = 0.8,
-    prior_vol: float = 0.70,
-    prior_days: float = 365.0,
-    persistence: float = 0.95,
-    df: float = 5.0,
-    correlation: float = 0.7,
-    seed: int = 20260801,
-) -> VolPath:
-    """Return simulated 30-day implied vols along a price history, each from data up to its own date.
-
-    Use it to mark options where no quotes exist, and run all three sizes: what changes between them is no
-    finding (:func:`pmkit.backtest.run_vol_scenarios`).
-
-    Parameters
-    ----------
-    history : PriceHistory
-        Prices without gaps for the chosen underlyings.
-    vol_of_vol : {"low", "base", "high"} or float
-        Daily sd of the residual of log vol: 0.02, 0.04, 0.08, or a number of 0 or more.
-    underlyings : sequence of str, optional
-        All assets where None.
-    premium : float
-        Implied over realised vol, assumed; above 0.
-    decay : float
-        Decay of the exponentially weighted squared returns, in (0, 1).
-    level_weight : float
-        Weight of the recent level against the long-run level, in logs, in [0, 1].
-    prior_vol, prior_days : float
-        Annual vol assumed before the first return, and how many days it weighs in the long-run level.
-    persistence : float
-        Daily autocorrelation of the residual, in [0, 1): 0.95 halves a deviation in 13.5 days.
-    df : float
-        Degrees of freedom of the Student t innovations, above 2.
-    correlation : float
-        Share of variance of the innovations that all underlyings have in common, in [0, 1].
-    seed : int
-        Root seed. The same innovations serve all sizes of vol-of-vol.
-
-    Returns
-    -------
-    VolPath
-        ``simulated`` is True and ``assumptions`` holds every number above.
-
-    Raises
-    ------
-    ParameterError
-        A parameter outside its domain.
-    DataGapError
-        Missing prices or an unknown asset.
-
-    Notes
-    -----
-    With A periods a year: v_t = λ v_{t-1} + (1-λ) A r_t², v_0 = prior²; L_t = (m·prior² + A Σ r²)/(m + t);
-    ln iv_t = ln premium + w·½ ln v_t + (1-w)·½ ln L_t + x_t; x_t = φ x_{t-1} + s ε_t, x_0 = 0, with ε a t
-    variable of variance 1. All numbers are assumptions, chosen to be plausible and not fitted to quotes. The
-    law has no leverage: vol rises after a large move of either sign.
-
-    Examples
-    --------
-    >>> days = pd.date_range("2021-01-01", periods=40)
-    >>> prices = pd.DataFrame({"BTC": np.full(40, 100.0)}, index=days)
-    >>> path = simulate_vol_path(PriceHistory.from_frame(prices), vol_of_vol=0.0)
-    >>> round(float(path.frame["BTC"].iloc[0]), 4), round(float(path.frame["BTC"].iloc[-1]), 4)
-    (0.77, 0.4739)
-    """
-    if isinstance(vol_of_vol, str):
-        if vol_of_vol not in VOL_OF_VOL:
-            raise ParameterError(
-                f"vol_of_vol is {vol_of_vol!r}",
-                f"one of {', '.join(map(repr, VOL_OF_VOL))}, or a daily sd",
-                "name one of them",
-            )
-        size, label = VOL_OF_VOL[vol_of_vol], vol_of_vol
-    else:
-        size, label = float(vol_of_vol), f"{vol_of_vol:g}"
-    numbers = {
-        "vol_of_vol": (size, 0.0 <= size < 1.0, "[0, 1)"),
-        "premium": (premium, 0.0 < premium < 10.0, "(0, 10)"),
-        "decay": (decay, 0.0 < decay < 1.0, "(0, 1)"),
-        "level_weight": (level_weight, 0.0 <= level_weight <= 1.0, "[0, 1]"),
-        "prior_vol": (prior_vol, 0.0 < prior_vol <= _HIGHEST, "(0, 5], a decimal"),
-        "prior_days": (prior_days, 0.0 < prior_days < math.inf, "a positive number"),
-        "persistence": (persistence, 0.0 <= persistence < 1.0, "[0, 1)"),
-        "df": (df, 2.0 < df < math.inf, "above 2"),
-        "correlation": (correlation, 0.0 <= correlation <= 1.0, "[0, 1]"),
-    }
-    for name, (value, legal, domain) in numbers.items():
-        if not legal:
-            raise ParameterError(f"{name} is {value!r}", domain, "correct the argument")
-    names = tuple(history.assets if underlyings is None else underlyings)
-    returns = history.returns(list(names)).to_numpy(dtype=np.float64)
-    periods = float(history.periods_per_year)
-    days = returns.shape[0] + 1
-    common = _innovations(seed, "common", df, days)
-    columns = {}
-    for at, name in enumerate(names):
-        own = _innovations(seed, name, df, days)
-        noise = math.sqrt(correlation) * common + math.sqrt(1.0 - correlation) * own
-        squares = periods * returns[:, at] ** 2
-        columns[name] = _path(
-            squares, noise, size, premium, decay, level_weight, prior_vol, prior_days, persistence
-        )
-    assumptions: dict[str, Any] = {name: float(value) for name, (value, _, _) in numbers.items()}
-    return VolPath(
-        frame=pd.DataFrame(columns, index=history.prices.index),
-        label=label,
-        simulated=True,
-        assumptions=assumptions,
-        provenance=Provenance(
-            method="backtest.simulate_vol_path",
-            data={history.source: history.fingerprint},
-            parameters=assumptions | {"underlyings": list(names)},
-            seed=seed,
-            simulated=True,
-        ),
-    )
-
-
-def _innovations(seed: int, name: str, df: float, days: int) -> FloatArray:
-    """Return t variables of variance 1, one a date; a longer history begins with the same ones."""
-    return stream(seed, "vol path", name).standard_t(df, days) * math.sqrt((df - 2.0) / df)
-
-
-def _path(
-    squares: FloatArray,
-    noise: FloatArray,
-    size: float,
-    premium: float,
-    decay: float,
-    level_weight: float,
-    prior_vol: float,
-    prior_days: float,
-    persistence: float,
-) -> FloatArray:
-    """Return implied vols of one underlying by one pass forward in time, so that no date sees a later one."""
-    recent = prior_vol**2
-    total = prior_days * prior_vol**2
-    residual = 0.0
-    vols = np.empty(noise.size)
-    for t in range(noise.size):
-        if t > 0:
-            recent = decay * recent + (1.0 - decay) * squares[t - 1]
-            total += squares[t - 1]
-            residual = persistence * residual + size * noise[t]
-        long_run = total / (prior_days + t)
-        log_level = 0.5 * (level_weight * math.log(recent) + (1.0 - level_weight) * math.log(long_run))
-        vols[t] = premium * math.exp(log_level + residual)
-    return vols

@@ -1,4 +1,4 @@
-"""The same walk-forward under low, base and high vol-of-vol: what differs between them is not a finding."""
+"""The same walk-forward under several laws of implied vol: what differs between them is not a finding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from pmkit.backtest.walk.book import ConstantBook
 from pmkit.backtest.walk.forecast import ForecastModel
-from pmkit.backtest.walk.vol_path import VOL_OF_VOL
+from pmkit.backtest.walk.vol_laws.sizes import VOL_OF_VOL
 from pmkit.backtest.walk.walk_books import walk_books
 from pmkit.backtest.walk.walk_forward import Book, walk_forward
 from pmkit.backtest.walk.walk_result import BacktestResult
@@ -24,12 +24,12 @@ __all__ = ["VolScenarioRuns", "run_vol_scenarios"]
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class VolScenarioRuns(Result):
-    """Walk-forwards of one book under several vol-of-vols, and which conclusions hold in all of them.
+    """Walk-forwards of one book under several paths of implied vol, and which conclusions hold in all.
 
     Attributes
     ----------
     runs : mapping of str to BacktestResult
-        By vol-of-vol: ``"low"``, ``"base"``, ``"high"``.
+        By name of the path: ``"low"``, ``"base"``, ``"high"``, or those of the laws.
     alpha : float
         Level of every decision.
 
@@ -44,9 +44,14 @@ class VolScenarioRuns(Result):
 
     @property
     def title(self) -> str:
-        """One line for tables: the title of the first run with all vol-of-vols named."""
-        names = list(self.runs)
-        return self.runs[names[0]].title.replace(f"{names[0]} vol-of-vol", f"{', '.join(names)} vol-of-vol")
+        """One line for tables: the title of the first run with the origin of all paths named."""
+        first, *_ = runs = list(self.runs.values())
+        size = " vol-of-vol"
+        labels = [run.vol_label for run in runs]
+        together = ", ".join(labels)
+        if all(label.endswith(size) for label in labels):
+            together = together.replace(size, "") + size
+        return first.title.replace(first.vol_label, together) if first.vol_label else first.title
 
     def conclusions(self) -> pd.DataFrame:
         """Return one row a level and test: verdict of each run, ``stable``, conclusion or ``not stated``."""
@@ -80,11 +85,11 @@ class VolScenarioRuns(Result):
     def summary(self) -> pd.DataFrame:
         """Return one row a run and level: hits, coverage, mean VaR."""
         parts = {name: run.summary() for name, run in self.runs.items()}
-        return pd.concat(parts, names=["vol-of-vol"])
+        return pd.concat(parts, names=["implied vols"])
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the frames of all runs below each other, with a column ``vol_of_vol``."""
-        parts = [run.frame.assign(vol_of_vol=name).reset_index() for name, run in self.runs.items()]
+        """Return the frames of all runs below each other, with a column ``implied_vols``."""
+        parts = [run.frame.assign(implied_vols=name).reset_index() for name, run in self.runs.items()]
         return pd.concat(parts, ignore_index=True)
 
     def check(self) -> None:
@@ -94,7 +99,7 @@ class VolScenarioRuns(Result):
 
     def cite(self) -> tuple[str, ...]:
         """Return the keys of the papers behind the runs."""
-        return next(iter(self.runs.values())).cite()
+        return tuple(dict.fromkeys(key for run in self.runs.values() for key in run.cite()))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}: {self.title}\n{self.conclusions().to_string()}"
@@ -112,17 +117,21 @@ def run_vol_scenarios(
     start: Any = None,
     end: Any = None,
     *,
+    paths: Mapping[str, Any] | None = None,
     alpha: float = 0.05,
     **options: Any,
 ) -> VolScenarioRuns:
-    """Return walk-forwards under low, base and high vol-of-vol, with the conclusions that all three share.
+    """Return walk-forwards under several paths of implied vol, with the conclusions that all of them share.
 
-    Use it whenever option P&L is model-marked: nothing is concluded that changes between the three.
+    Use it whenever option P&L is model-marked: nothing is concluded that changes between the paths.
 
     Parameters
     ----------
     book, history, model, start, end
         As in :func:`walk_forward`.
+    paths : mapping of str to ``vol_path``, optional
+        Two or more, each as for :func:`walk_forward`; low, base and high vol-of-vol where None. The three
+        laws are ``paths=pm.backtest.vol_law_paths(history)``.
     alpha : float
         Level of the tests, in (0, 1).
     **options
@@ -135,11 +144,27 @@ def run_vol_scenarios(
     Raises
     ------
     ParameterError
-        ``vol_path`` is given, or the book holds no options, so that there is nothing to vary.
+        ``vol_path`` is given, fewer than two paths, or the book holds no options, so that there is nothing to
+        vary.
+
+    Examples
+    --------
+    >>> from pmkit.market import load_history
+    >>> history = load_history("crypto-daily-2020-2023")
+    >>> laws = {"har": "har", "jumps": "jumps"}
+    >>> runs = run_vol_scenarios("short_straddle_30d", history, "hs", "2021-05-18", "2021-05-27",
+    ...                          paths=laws, n_paths=400)
+    >>> [int(run.hits().x) for run in runs.runs.values()]
+    [1, 1]
     """
     if "vol_path" in options:
         raise ParameterError(
             "vol_path is given", "no vol_path: this function sets it", "use walk_forward for one path"
+        )
+    chosen = {name: name for name in VOL_OF_VOL} if paths is None else dict(paths)
+    if len(chosen) < 2:
+        raise ParameterError(
+            f"paths holds {len(chosen)} path(s)", "two or more to compare", "use walk_forward for one path"
         )
     constant = ConstantBook.preset(book) if isinstance(book, str) else book
     if isinstance(constant, ConstantBook) and not constant.holds_options:
@@ -147,11 +172,11 @@ def run_vol_scenarios(
             f"book {constant.name!r} holds no options", "a book with options", "use walk_forward"
         )
     if isinstance(model, str):
-        paths = {name: (constant, name) for name in VOL_OF_VOL}
-        runs = walk_books(paths, history, model, start, end, **options)
+        held = {name: (constant, path) for name, path in chosen.items()}
+        runs = walk_books(held, history, model, start, end, **options)
     else:
         runs = {
-            name: walk_forward(constant, history, model, start, end, vol_path=name, **options)
-            for name in VOL_OF_VOL
+            name: walk_forward(constant, history, model, start, end, vol_path=path, **options)
+            for name, path in chosen.items()
         }
     return VolScenarioRuns(runs=runs, alpha=alpha)

@@ -76,8 +76,9 @@ def walk_forward(
         Levels of VaR, and of ES with its own VaR, in (0.5, 1).
     n_paths : int
         Simulated paths a date where there is simulation: beyond one day, with options, and for ``gjr-t``.
-    vol_path : VolPath, DataFrame or {"low", "base", "high"}, optional
-        Implied vols by which options are marked; simulated with base vol-of-vol where None. A DataFrame
+    vol_path : VolPath, DataFrame or {"low", "base", "high", "har", "heston", "jumps"}, optional
+        Implied vols by which options are marked: a path, or a size of vol-of-vol or a law
+        (:func:`pmkit.backtest.vol_law_paths`) by name; simulated with base vol-of-vol where None. A DataFrame
         counts as observed.
     response : VolMoves, FactorResponse or str, optional
         How the margin model moves implied vol: a law, or a set of :func:`pmkit.scenarios.factor_response` by

@@ -72,9 +72,14 @@ def conventions(
     """Return in words what the figures take for granted."""
     notes = ["basis of futures is zero and constant; no funding, no fees"]
     if with_options and vols is not None and moves is not None:
-        origin = f"simulated with {vols.label} vol-of-vol" if vols.simulated else f"from {vols.label!r}"
+        origin = f"simulated, {vols.label}" if vols.simulated else f"from {vols.label!r}"
+        smile = "flat smile and term structure, which move in parallel"
+        if vols.skew is not None:
+            smile = (
+                "what is held is marked along a smile that keeps its place in ln(K/F); flat term structure"
+            )
         notes += [
-            f"implied vols {origin}; flat smile and term structure, which move in parallel",
+            f"implied vols {origin}; {smile}",
             f"the margin model moves vol by {moves.name}, {moves.remark}",
         ]
     if settings.margin_scale != 1.0:

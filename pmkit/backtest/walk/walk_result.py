@@ -89,7 +89,7 @@ class BacktestResult(Result):
         first, last = self.frame.index[0].date(), self.frame.index[-1].date()
         text = f"{self.book}, {self.model}, {self.horizon}-day, {first} to {last}"
         if self.model_marked:
-            return f"{text} (P&L model-marked: implied vols simulated, {self.vol_label} vol-of-vol)"
+            return f"{text} (P&L model-marked: implied vols simulated, {self.vol_label})"
         return text
 
     @property

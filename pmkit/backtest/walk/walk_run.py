@@ -14,8 +14,9 @@ from pmkit.backtest.walk.as_of import AsOfClock, AsOfView
 from pmkit.backtest.walk.book import ConstantBook
 from pmkit.backtest.walk.checkpoint import Checkpoint, WalkProgress
 from pmkit.backtest.walk.forecast import ForecastModel
+from pmkit.backtest.walk.vol_laws.catalogue import named_vol_path
 from pmkit.backtest.walk.vol_moves import VolMoves
-from pmkit.backtest.walk.vol_path import VolPath, simulate_vol_path
+from pmkit.backtest.walk.vol_path import VolPath
 from pmkit.backtest.walk.walk_notes import conventions, fit_warnings, hindsight, thin_tails
 from pmkit.backtest.walk.walk_result import BacktestResult
 from pmkit.backtest.walk.walk_settings import WalkSettings, walk_positions
@@ -182,7 +183,8 @@ def run_tracks(
     if checkpoint is not None:
         vols, moves = first.vols, first.moves
         identity = plan.identity(first, positions).id
-        key = fingerprint(identity, vols.provenance.id if vols else "", moves.name if moves else "")
+        setup = str(getattr(model, "fingerprint", ""))
+        key = fingerprint(identity, vols.provenance.id if vols else "", moves.name if moves else "", setup)
         kept = Checkpoint.at(checkpoint, key, checkpoint_every, *memory)
         first.found = kept.load(*memory)
     for number in range(first.found.done, len(positions)):
@@ -231,6 +233,7 @@ def _result(track: Track, plan: WalkPlan, positions: Sequence[int]) -> BacktestR
         shift=settings.shift,
         vol_label=vols.label if marked and vols is not None else "",
         model_marked=simulated,
+        references=(*BacktestResult.references, *(vols.references if marked and vols is not None else ())),
         warnings=(*thin, *hindsight(moves if found.held_options else None, frame), *fit_warnings(fits)),
         notes=conventions(found.held_options, vols, moves, settings),
         provenance=replace(
@@ -255,7 +258,6 @@ def _vol_path(given: Any, history: PriceHistory, underlyings: tuple[str, ...], s
         return VolPath.from_frame(given)
     if given is not None and not isinstance(given, str):
         raise SchemaError(
-            f"vol_path is a {type(given).__name__}", "a VolPath, a DataFrame, or a size by name", "pass one"
+            f"vol_path is a {type(given).__name__}", "a VolPath, a DataFrame, or a law by name", "pass one"
         )
-    size = "base" if given is None else given
-    return simulate_vol_path(history, vol_of_vol=size, underlyings=underlyings, seed=seed)
+    return named_vol_path("base" if given is None else given, history, underlyings, seed)

@@ -11,7 +11,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pmkit.backtest import ConstantBook
+from pmkit.backtest import ConstantBook, forecast_models
+from pmkit.backtest.walk.varied import varied_parameters
 from pmkit.core.errors import ConventionError, ParameterError, SchemaError
 from pmkit.core.provenance import fingerprint
 
@@ -21,9 +22,6 @@ Product = Literal["otc", "listed", "client"]
 """Over the counter; listed; listed, client accounts held gross and margined within the day."""
 Apc = Literal["none", "buffer", "stress-weight"]
 """Tool against procyclicality that the margin under test uses, with the quarter of EMIR article 28."""
-
-_MODELS = ("fhs", "hs", "gjr-t")
-_VARIED = ("level", "es_level", "horizon", "window", "refit_every", "n_paths", "margin_scale", "shift")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +36,9 @@ class ValidationConfig:
         Data set or CSV file of daily closes.
     books : tuple of ConstantBook
         Portfolios under test, each with a name of its own.
-    model, challenger : {"fhs", "hs", "gjr-t"}
-        Model under test, and the one that it is compared with.
+    model, challenger : str
+        Model under test, and the one that it is compared with: names of
+        :func:`pmkit.backtest.forecast_models`.
     start, end : str or None
         First and last date of the forecasts; as far as the data reach where None.
     horizon, window, refit_every, n_paths, seed : int
@@ -53,7 +52,8 @@ class ValidationConfig:
     rise_5d, peak_to_trough : float
         Thresholds of this validation: largest relative rise in five days, and ratio of extremes.
     sensitivity : mapping of str to sequence of float
-        Values of each parameter to vary.
+        Values of each parameter to vary: of the walk, of the model, and ``stress_weight``, ``floor`` and
+        ``buffer`` of tools against procyclicality.
     assumptions, limits : tuple of str
         Statements of the model's owner, added to those that the run finds.
 
@@ -98,9 +98,10 @@ class ValidationConfig:
             raise ParameterError(
                 f"books {names}", "one or more, each with a name of its own", "correct the list"
             )
+        models = tuple(forecast_models())
         for name, value, choices in (
-            ("model", self.model, _MODELS),
-            ("challenger", self.challenger, _MODELS),
+            ("model", self.model, models),
+            ("challenger", self.challenger, models),
             ("product", self.product, get_args(Product)),
             ("apc", self.apc, get_args(Apc)),
         ):
@@ -118,10 +119,13 @@ class ValidationConfig:
             raise ParameterError(
                 f"alpha is {self.alpha!r}", "a level in (0, 0.5), such as 0.05", "correct it"
             )
+        known = varied_parameters(self.model)
         for name in self.sensitivity:
-            if name not in _VARIED:
+            if name not in known:
                 raise ParameterError(
-                    f"sensitivity to {name!r}", f"one of {', '.join(_VARIED)}", "name one of them"
+                    f"sensitivity to {name!r} under {self.model}",
+                    f"one of {', '.join(known)}",
+                    "name one of them",
                 )
 
     @property

@@ -3,76 +3,47 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
-from pmkit.backtest import (
-    BacktestTest,
-    MarginCoverage,
-    OffsetOutcomes,
-    es_tests,
-    margin_coverage,
-    overlapping_pof,
-    var_tests,
-)
+from pmkit.backtest import MarginCoverage, OffsetOutcomes, margin_coverage
 from pmkit.backtest.var_tests import BaselOutcome
+from pmkit.backtest.walk.inventory import Group, Judged, Outcome, run_inventory
 from pmkit.report.validation.config import ValidationConfig
 from pmkit.report.validation.runs import BookRuns, ValidationRuns
 
-__all__ = ["coverage_of", "evidence_table", "zones"]
+__all__ = ["coverage_of", "evidence_table", "judged_of", "zones"]
 
-Outcome = BacktestTest | OffsetOutcomes
-
-#: Simulations behind one p-value: its standard error is at most half a point.
+#: Simulations behind one p-value. The smallest that they can give must survive the adjustment for the table.
 _DRAWS = 9_999
 
 
-def _var_outcomes(runs: BookRuns, alpha: float, seed: int) -> list[Outcome]:
-    """Return the tests of the hits against the called margin, those of number before those of order."""
-    horizon = float(runs.model.horizon)
-    wanted: dict[str, Any] = {
-        "hits": runs.hits,
-        "horizon": horizon if horizon > 1.0 else None,
-        "alpha": alpha,
-    }
-    drawn = {**wanted, "draws": _DRAWS, "seed": seed}
-    outcomes: list[Outcome] = [
-        var_tests.kupiec(**wanted),
-        var_tests.binomial_exact(**wanted, alternative="greater"),
-        var_tests.basel_zone(**wanted),
-    ]
-    if horizon > 1.0:
-        outcomes.append(overlapping_pof(hits=runs.hits, alpha=alpha, seed=seed))
-    tests: tuple[Callable[..., Outcome], ...] = (
-        var_tests.christoffersen_independence,
-        var_tests.christoffersen,
-        var_tests.haas_mixed,
-        var_tests.weibull_duration,
-        var_tests.gmm_duration,
+#: What a test says something about, by what it looks at.
+_SUBJECT = {"number": "margin", "order": "margin", "overlap": "margin", "law": "law"}
+
+
+def judged_of(runs: BookRuns) -> Judged:
+    """Return what the tests see: hits of the called margin, law and ES of the model before any tool."""
+    frame = runs.model.frame
+    has_law = not bool(frame["pit"].isna().any())
+    return Judged(
+        hits=runs.hits,
+        var=runs.called.to_numpy(dtype=np.float64),
+        loss=-frame["pnl"].to_numpy(dtype=np.float64),
+        pits=runs.model.pits() if has_law else None,
+        tail=BookRuns.tail(runs.model) if has_law else None,
     )
-    outcomes += [test(**drawn) for test in tests]
-    outcomes.append(var_tests.dynamic_quantile(**drawn, var=runs.called))
-    return outcomes
 
 
-def _es_outcomes(runs: BookRuns, alpha: float, seed: int) -> list[Outcome]:
-    """Return the tests of the size of losses beyond VaR, on the model before any tool."""
-    horizon = float(runs.model.horizon)
-    series = BookRuns.tail(runs.model)
-    wanted: dict[str, Any] = {"horizon": horizon if horizon > 1.0 else None, "alpha": alpha}
-    drawn = {**wanted, "draws": _DRAWS, "seed": seed}
-    return [
-        es_tests.mcneil_frey(series, **drawn),
-        es_tests.acerbi_szekely(series, kind="z2", null="t", df=5.0, **drawn),
-        es_tests.e_backtest(series, **wanted),
-    ]
-
-
-def _row(portfolio: str, subject: str, outcome: Outcome) -> dict[str, Any]:
+def _row(portfolio: str, name: str, group: Group, outcome: Outcome | None) -> dict[str, Any]:
+    head = {"portfolio": portfolio, "subject": _SUBJECT.get(group, "ES"), "test": name}
+    if outcome is None:
+        nothing = dict.fromkeys(("expected", "statistic", "p_value"), math.nan)
+        words = {"p_from": "", "decision": "not stated", "zone": "", "conservative": False, "remarks": ""}
+        return {**head, "n": 0, "hits": 0, **nothing, **words}
     offsets = isinstance(outcome, OffsetOutcomes)
     parts = outcome.outcomes if isinstance(outcome, OffsetOutcomes) else (outcome,)
     p_value = outcome.p_combined if isinstance(outcome, OffsetOutcomes) else parts[0].p_exact
@@ -85,9 +56,7 @@ def _row(portfolio: str, subject: str, outcome: Outcome) -> dict[str, Any]:
     expected = sum(part.expected for part in parts)
     zone = max((z for z in zones(outcome)), key=("", "green", "yellow", "red").index, default="")
     return {
-        "portfolio": portfolio,
-        "subject": subject,
-        "test": outcome.name,
+        **head,
         "n": outcome.n,
         "hits": outcome.x,
         "expected": expected,
@@ -119,22 +88,25 @@ def evidence_table(config: ValidationConfig, runs: ValidationRuns) -> pd.DataFra
     -------
     DataFrame
         Columns portfolio, subject (``margin`` or ``ES``), test, n, hits, expected, statistic, p_value,
-        p_from, decision (``rejected``, ``not rejected``, ``not evaluable``), zone, conservative
-        (rejected with fewer hits than expected), remarks, p_adjusted.
+        p_from, decision (``rejected``, ``not rejected``, ``not evaluable``; ``not stated`` where the model
+        says nothing that the test could judge), zone, conservative (rejected with fewer hits than expected),
+        remarks, p_adjusted. ``subject`` is ``margin`` (after the tool), ``law`` or ``ES`` (of the model).
 
     Notes
     -----
-    Exact or simulated p-values decide where they exist. ``p_adjusted`` is that of Benjamini and Yekutieli
-    (2001) over the whole table, valid under any dependence between tests and portfolios; rows that cannot be
-    evaluated do not count.
+    All tests of :func:`pmkit.backtest.every_test`. Exact or simulated p-values decide where they exist.
+    ``p_adjusted`` is that of Benjamini and Yekutieli (2001) over the whole table, valid under any dependence
+    between tests and portfolios; rows without a decision do not count.
     """
     rows = []
     for name, book in runs.books.items():
-        rows += [_row(name, "margin", one) for one in _var_outcomes(book, config.alpha, config.seed)]
-        rows += [_row(name, "ES", one) for one in _es_outcomes(book, config.alpha, config.seed)]
+        found = run_inventory(
+            judged_of(book), alpha=config.alpha, null="t", df=5.0, draws=_DRAWS, seed=config.seed
+        )
+        rows += [_row(name, test, group, outcome) for test, (group, outcome) in found.items()]
     table = pd.DataFrame(rows)
     table["p_adjusted"] = np.nan
-    judged = table.index[table["decision"] != "not evaluable"]
+    judged = table.index[table["decision"].isin(["rejected", "not rejected"])]
     if len(judged):
         table.loc[judged, "p_adjusted"] = multipletests(
             table.loc[judged, "p_value"].to_numpy(dtype=np.float64), alpha=config.alpha, method="fdr_by"

@@ -15,9 +15,10 @@ from pmkit.backtest import (
     many_accounts,
     procyclicality,
 )
+from pmkit.backtest.walk.inventory import left_out
 from pmkit.report.embedded import Picture, png_text
 from pmkit.report.validation.config import ValidationConfig
-from pmkit.report.validation.evidence import coverage_of, evidence_table
+from pmkit.report.validation.evidence import coverage_of, evidence_table, judged_of
 from pmkit.report.validation.parts import Light, ReportTable, Section, worst
 from pmkit.report.validation.pictures import draw_paths, draw_run, draw_tests
 from pmkit.report.validation.regulation import apc_options, offset_cap, regulatory_table
@@ -50,6 +51,8 @@ def backtests(config: ValidationConfig, runs: ValidationRuns) -> Section:
         "red" if red.any() else "yellow" if yellow.any() or table["conservative"].any() else "green"
     )
     idle = int((table["decision"] == "not evaluable").sum())
+    silent = int((table["decision"] == "not stated").sum())
+    said = f"; {silent} would judge what the model does not state" if silent else ""
     which = ", ".join(dict.fromkeys(table.loc[red, "portfolio"])) or "none"
     worst_name = str(coverage.by_account()["coverage"].idxmin())
     run = runs.books[worst_name].model
@@ -57,17 +60,17 @@ def backtests(config: ValidationConfig, runs: ValidationRuns) -> Section:
         key="backtests",
         title="Backtests",
         light=light,
-        verdict=f"{int(rejected.sum())} of {len(table) - idle} evaluable tests reject, {int(held.sum())} "
-                f"after "
-        f"allowing for the whole table; {idle} cannot be evaluated. Portfolios with an objection: {which}.",
+        verdict=f"{int(rejected.sum())} of {len(table) - idle - silent} evaluable tests reject, "
+                f"{int(held.sum())} after allowing for the whole table; {idle} cannot be evaluated{said}. "
+                f"Portfolios with an objection: {which}.",
         paragraphs=(
             f"Red: a portfolio in the red zone, one whose breaches are too many at {100 * config.alpha:g} "
             f"% after the "
             "adjustment of Benjamini and Yekutieli over portfolios (the first question), or any rejection "
             "that stands "
             "after the adjustment over the whole table. Yellow: a rejection that does not, a yellow zone, "
-            "or a "
-            "rejection for too few breaches. Not evaluable is not the same as not rejected.",
+            "or a rejection for too few breaches. Not evaluable is not the same as not rejected, nor is not "
+            "stated.",
             "All portfolios together: "
             f"{many.total} breaches against {many.expected:.1f}; share of account-dates in breach "
             f"{100 * many.rate:.2f} %, {100 * (1 - config.alpha):g} % interval "
@@ -89,6 +92,7 @@ def backtests(config: ValidationConfig, runs: ValidationRuns) -> Section:
                         note="p from says how the p-value was obtained; conservative marks rejections for "
                              "too few."),
             _remarks(table),
+            _unused(runs),
             ReportTable(name="worst_dates", title="Dates with the largest shortfall",
                         frame=coverage.by_date().head(12).rename_axis("date")),
             ReportTable(name="size_and_power", title=f"Size and power with n = {alone:,}", frame=power,
@@ -98,11 +102,13 @@ def backtests(config: ValidationConfig, runs: ValidationRuns) -> Section:
         ),
         pictures=(
             Picture(
-                png_text(partial(draw_tests, table, config.alpha), (8.6, 4.6)),
+                png_text(
+                    partial(draw_tests, table, config.alpha), (8.6, 1.2 + 0.2 * table["test"].nunique())
+                ),
                 "Grid of tests by portfolio, coloured by p-value.",
                 "p-value of each test. Dark cells reject; a cross marks a rejection that stands after the "
                 "adjustment "
-                "for the number of tests, a dash a test that cannot be evaluated.",
+                "for the number of tests, a dash a test without a decision.",
             ),
             Picture(
                 png_text(partial(draw_run, run), (8.6, 3.8)),
@@ -113,6 +119,13 @@ def backtests(config: ValidationConfig, runs: ValidationRuns) -> Section:
             ),
         ),
     )  # fmt: skip
+
+
+def _unused(runs: ValidationRuns) -> ReportTable:
+    """Return the tests of the package that do not judge a single model, each with the reason."""
+    reasons = left_out(judged_of(next(iter(runs.books.values()))))
+    frame = pd.DataFrame(list(reasons.items()), columns=["test", "reason"])
+    return ReportTable(name="tests_left_out", title="Tests left out", frame=frame)
 
 
 def _remarks(table: pd.DataFrame) -> ReportTable:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from pmkit.backtest import forecast_models
+from pmkit.backtest.walk.forecasters import MODEL_PARAMETERS
 from pmkit.core.result import format_number
 from pmkit.market import datasets
 from pmkit.report.validation.checks import implementation_checks
@@ -13,14 +15,6 @@ from pmkit.report.validation.runs import ValidationRuns
 
 __all__ = ["assumptions", "implementation", "lineage", "parameters", "purpose"]
 
-_MODELS = {
-    "fhs": "filtered historical simulation: residuals of a GJR-GARCH(1,1) with Student t, fitted on the "
-    "window, "
-    "at the volatility of the day",
-    "hs": "plain historical simulation: the returns of the window as they were",
-    "gjr-t": "GJR-GARCH(1,1) with Student t innovations, parametric",
-}
-
 
 def purpose(config: ValidationConfig, runs: ValidationRuns) -> Section:
     """Return what the model is for, which portfolios stand for its use, and what lies outside."""
@@ -29,7 +23,7 @@ def purpose(config: ValidationConfig, runs: ValidationRuns) -> Section:
         for book in config.books
         for text in book.summary()["leg"]
     ]
-    frame = next(iter(runs.books.values())).model.frame
+    frame, words = next(iter(runs.books.values())).model.frame, forecast_models()
     return Section(
         key="purpose",
         title="Purpose and scope",
@@ -39,8 +33,8 @@ def purpose(config: ValidationConfig, runs: ValidationRuns) -> Section:
         paragraphs=(
             f"Purpose. {config.purpose}",
             f"Scope. {config.scope}",
-            f"Model under test: {config.model}, {_MODELS[config.model]}. Challenger: {config.challenger}, "
-            f"{_MODELS[config.challenger]}. Tool against procyclicality: {config.apc}.",
+            f"Model under test: {config.model}, {words[config.model]}. Challenger: {config.challenger}, "
+            f"{words[config.challenger]}. Tool against procyclicality: {config.apc}.",
             "Portfolios are set up anew at each close with a notional of 1, so that a breach says something "
             "about the model and nothing about a trader. Figures are per unit of notional.",
         ),
@@ -63,7 +57,7 @@ def lineage(config: ValidationConfig, runs: ValidationRuns) -> Section:
     ]  # fmt: skip
     if runs.vol_path is not None:
         rows.append(
-            ("implied vols", f"{runs.vol_path.label} vol-of-vol", f"{first:%Y-%m-%d} to {last:%Y-%m-%d}",
+            ("implied vols", runs.vol_path.label, f"{first:%Y-%m-%d} to {last:%Y-%m-%d}",
              len(history.prices), runs.vol_path.simulated, runs.vol_path.provenance.id)
         )  # fmt: skip
     sources = pd.DataFrame(rows, columns=["data", "source", "range", "rows", "simulated", "fingerprint"])
@@ -144,8 +138,9 @@ def assumptions(config: ValidationConfig, runs: ValidationRuns) -> Section:
 def parameters(config: ValidationConfig, runs: ValidationRuns) -> Section:
     """Return the settings, and the fitted parameters with the state of their fits."""
     settings = {
-        **config.walk_settings, "alpha": config.alpha, "product": config.product, "apc": config.apc,
-        "rise_5d": config.rise_5d, "peak_to_trough": config.peak_to_trough,
+        **config.walk_settings, **MODEL_PARAMETERS.get(config.model, {}), "alpha": config.alpha,
+        "product": config.product, "apc": config.apc, "rise_5d": config.rise_5d,
+        "peak_to_trough": config.peak_to_trough,
     }  # fmt: skip
     tables = [
         ReportTable(

@@ -38,7 +38,7 @@ def draw_tests(table: pd.DataFrame, alpha: float, ax: Axes | None = None) -> Axe
     for row, test in enumerate(tests):
         for column, book in enumerate(books):
             line = keyed.loc[(test, book)]
-            judged = line["decision"] != "not evaluable"
+            judged = line["decision"] in ("rejected", "not rejected")
             values[row, column] = float(line["p_value"]) if judged else np.nan
             text = f"{float(line['p_value']):.3f}" if judged else "–"
             cross = " ✕" if judged and float(line["p_adjusted"]) <= alpha else ""
@@ -49,11 +49,11 @@ def draw_tests(table: pd.DataFrame, alpha: float, ax: Axes | None = None) -> Axe
                 text + cross,
                 ha="center",
                 va="center",
-                fontsize=8,
+                fontsize=7,
                 color="white" if dark else INK,
             )
     colors = ListedColormap([ORANGE, "#f6d9c6", "#dce9f3"]).with_extremes(bad="#eeeeee")
-    bounds = BoundaryNorm([0.0, alpha, 2.0 * alpha, 1.0], colors.N)
+    bounds = BoundaryNorm([0.0, np.nextafter(alpha, 1.0), 2.0 * alpha, 1.0], colors.N)
     axes.imshow(np.ma.masked_invalid(values), cmap=colors, norm=bounds, aspect="auto")
     axes.set_xticks(range(len(books)), books, fontsize=8)
     axes.set_yticks(range(len(tests)), tests, fontsize=8)

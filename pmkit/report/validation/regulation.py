@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
-from pmkit.backtest import MarginCoverage, procyclicality_frontier
+from pmkit.backtest import MarginCoverage, called_margin, procyclicality_frontier
 from pmkit.report.validation.config import ValidationConfig
-from pmkit.report.validation.runs import BookRuns, ValidationRuns, called_margin
+from pmkit.report.validation.runs import APC_STRENGTHS, BookRuns, ValidationRuns
 
 __all__ = ["apc_options", "offset_cap", "regulatory_table", "stress_share"]
 
@@ -81,7 +81,7 @@ def apc_options(config: ValidationConfig, runs: ValidationRuns) -> pd.DataFrame:
     """
     book = runs.books[config.books[0].name]
     names = {"none": "model alone", "buffer": "buffer of 25 %", "stress-weight": "stressed weight of 25 %"}
-    paths = {text: called_margin(book.model.margin, key) for key, text in names.items()}
+    paths = {text: called_margin(book.model.margin, **APC_STRENGTHS[key]) for key, text in names.items()}
     table = procyclicality_frontier(paths, book.model.frame["pnl"], days=5).to_frame()
     wanted = ["coverage", "breaches", "mean", "peak_to_trough", "rise"]
     return table[wanted].rename_axis("margin").reset_index()

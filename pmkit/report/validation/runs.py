@@ -15,16 +15,22 @@ from pmkit.backtest import (
     TailSeries,
     VolPath,
     WalkSensitivity,
+    called_margin,
     simulate_vol_path,
     walk_forward,
     walk_sensitivity,
 )
-from pmkit.core.errors import ParameterError
-from pmkit.margin import Buffer, StressWeight, apply_apc
 from pmkit.market import PriceHistory
 from pmkit.report.validation.config import ValidationConfig
 
-__all__ = ["BookRuns", "ValidationRuns", "called_margin", "run_validation"]
+__all__ = ["APC_STRENGTHS", "BookRuns", "ValidationRuns", "run_validation"]
+
+#: Strengths of the tools of a configuration: the quarters of EMIR article 28.
+APC_STRENGTHS: dict[str, dict[str, float]] = {
+    "none": {},
+    "buffer": {"buffer": 0.25},
+    "stress-weight": {"stress_weight": 0.25},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,34 +99,6 @@ class ValidationRuns:
         return len(next(iter(self.books.values())).model.frame)
 
 
-def called_margin(margin: pd.Series, apc: str) -> pd.Series:
-    """Return the margin after a tool against procyclicality: ``none``, ``buffer`` or ``stress-weight``.
-
-    The buffer is a quarter of the margin, used up while it rises. The stressed margin, which weighs a
-    quarter, is the largest that the model has asked for so far, so that nothing later enters.
-
-    Raises
-    ------
-    ParameterError
-        Another tool.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> called_margin(pd.Series([1.0, 2.0, 1.0]), "stress-weight").tolist()
-    [1.0, 2.0, 1.25]
-    """
-    if apc == "none":
-        return margin.rename("called")
-    if apc == "buffer":
-        path = apply_apc(margin, [Buffer(size=0.25)])
-    elif apc == "stress-weight":
-        path = apply_apc(margin, [StressWeight(weight=0.25)], stressed=margin.cummax())
-    else:
-        raise ParameterError(f"no tool {apc!r}", "none, buffer or stress-weight", "name one of them")
-    return pd.Series(path.table["called"].to_numpy(), index=margin.index, name="called")
-
-
 def run_validation(
     config: ValidationConfig, history: PriceHistory, progress: Callable[[str], None] | None = None
 ) -> ValidationRuns:
@@ -165,7 +143,10 @@ def run_validation(
             )
             alone[name] = walk(part, config.model, part.name).margin
         books[book.name] = BookRuns(
-            model=run, challenger=other, called=called_margin(run.margin, config.apc), alone=alone
+            model=run,
+            challenger=other,
+            called=called_margin(run.margin, **APC_STRENGTHS[config.apc]),
+            alone=alone,
         )
     sensitivity = None
     if config.sensitivity:
@@ -180,6 +161,7 @@ def run_validation(
             values=config.sensitivity,
             base=books[first.name].model,
             vol_path=vols,
+            tools=APC_STRENGTHS[config.apc],
             **config.walk_settings,
         )
     return ValidationRuns(history=history, books=books, sensitivity=sensitivity, vol_path=vols)

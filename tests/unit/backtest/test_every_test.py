@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
+from pmkit import backtest
 from pmkit.backtest import HitSeries, PitSeries, TailSeries, es_tests, var_tests
 from pmkit.core.errors import ConventionError, DataGapError, SchemaError
 
@@ -31,13 +32,27 @@ SIZES = _script()
 CASES = SIZES.cases()
 
 
+#: No cases: tables, runs of other tests, and tests of factors, which their own files measure.
+NO_CASE = {
+    "every_test",
+    "factor_dependence",
+    "factor_laws",
+    "kupiec_non_rejection",
+    "many_books",
+    "run_vol_scenarios",
+}
+
+
 def test_every_test_of_the_room_has_a_case():
     known = {case.name.partition(",")[0] for case in CASES}
-    for room in (var_tests, es_tests):
+    for room in (var_tests, es_tests, backtest):
         for name in room.__all__:
             function = getattr(room, name)
-            if inspect.isfunction(function) and "BacktestTest" in str(function.__annotations__.get("return")):
-                assert name in known, name
+            if not inspect.isfunction(function):
+                continue
+            words = inspect.signature(function)
+            if "BacktestTest" in str(words.return_annotation) or {"alpha", "size"} & set(words.parameters):
+                assert (name in known) != (name in NO_CASE), name
     assert {law for case in CASES for law in (case.right, *case.wrong)} <= set(SIZES.WORDS)
 
 
@@ -57,13 +72,15 @@ def test_a_right_model_stands_and_a_wrong_one_falls(case):
 
 
 STATES = {"rejected", "not_rejected", "not_evaluable"}
-OWN = [case for case in CASES if not case.name.startswith(("overlapping", "compare_forecasts"))]
+NOT_OF_ONE = ("overlapping", "compare_forecasts", "model_confidence_set", "beats_", "many_", "average_")
+OWN = [case for case in CASES if not case.name.startswith(NOT_OF_ONE)]
 NEEDS_HITS = (
     "christoffersen",
     "dynamic",
     "haas",
     "weibull",
     "gmm",
+    "geometric",
     "mcneil",
     "acerbi_szekely, z1",
     "nolde",

@@ -9,6 +9,11 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from pmkit.backtest import forecast_models
+from pmkit.backtest.walk import inventory
+from pmkit.cli.validate import MODEL_NAMES
+from pmkit.report.validation import evidence
+
 Run = Callable[..., Result]
 
 SMALL = """
@@ -25,6 +30,12 @@ refit_every = 200
 [sensitivity]
 level = [0.98]
 """
+
+
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evidence, "_DRAWS", 199)
+    monkeypatch.setattr(inventory, "FEW_EXPECTED", 0.0)  # regressions by their limit law
 
 
 @pytest.fixture
@@ -53,12 +64,39 @@ def test_json_is_one_record_and_nothing_else(run: Run, small: Path, tmp_path: Pa
     assert record["light"] in ("green", "yellow", "red")
 
 
+def test_any_model_is_tested_and_any_compares(run: Run, small: Path, tmp_path: Path) -> None:
+    done = run(
+        "validate",
+        small,
+        "--model",
+        "matrix",
+        "--challenger",
+        "ewma-normal",
+        "--out",
+        tmp_path / "out",
+        "--json",
+    )
+    assert done.exit_code == 0, done.stderr
+    sections = {section["key"]: section for section in json.loads(done.stdout)["sections"]}
+    assert "Model under test: matrix, the worst cell" in (tmp_path / "out" / "validation.html").read_text()
+    tests = {row["test"]: row["decision"] for row in sections["backtests"]["tables"]["backtests"]}
+    assert tests["Acerbi Z2"] == "not stated" and tests["Kupiec"] in ("rejected", "not rejected")
+    assert sections["challenger"]["verdict"].startswith("matrix scores better than ewma-normal on")
+
+
+def test_the_help_lists_every_model() -> None:
+    assert MODEL_NAMES.split(", ") == list(forecast_models())
+
+
 @pytest.mark.parametrize(
     ("words", "match"),
     [
         (["nowhere.toml"], "nowhere.toml cannot be read"),
         (["account-covered-call"], "add --snapshot FILE_OR_NAME"),
         (["--snapshot", "deribit-btc-2026-08-01"], "--snapshot without an account"),
+        (["--model", "magic"], "model is 'magic'; expected one of fhs, hs, gjr-t, fhs-joint, evt"),
+        (["--challenger", "magic"], "challenger is 'magic'; expected one of fhs, hs"),
+        (["--model", "hs"], "both 'hs'"),
         (["nowhere.csv", "--snapshot", "deribit-btc-2026-08-01"], "nowhere.csv"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -16,7 +18,7 @@ from pmkit.backtest import (
     murphy,
 )
 from pmkit.backtest.es_tests import fz0_score, tick_score
-from pmkit.core.errors import ParameterError, SchemaError
+from pmkit.core.errors import ConventionError, ParameterError, SchemaError
 from pmkit.core.random import stream
 
 P = 0.025
@@ -143,6 +145,43 @@ def _two() -> dict[str, TailSeries]:
     return {"a": constant(loss, 1.0, 1.5), "b": constant(loss, 1.2, 1.6)}
 
 
+def test_models_of_equal_mean_score_leave_in_their_order() -> None:
+    loss = np.where(np.arange(200) % 20 == 0, 2.5, 0.1)
+    steps = np.arange(200)
+    runs = {
+        name: TailSeries(loss=loss, var=1.0 + 0.5 * wave, es=1.6 + 0.8 * wave, level=0.9)
+        for name, wave in (("a", steps % 20 == 3), ("b", steps % 20 == 7), ("far", steps % 3 > 0))
+    }
+    for method in ("R", "max"):
+        found = model_confidence_set(runs, draws=199, block=5, method=method)
+        means = found.table["mean_score"]
+        assert means["a"] == pytest.approx(means["b"], rel=1e-14) and "a" in found.included
+
+
+def test_blocks_keep_losses_together_that_share_days() -> None:
+    loss = stream(9, "overlap").standard_normal(120)
+    runs = {
+        name: TailSeries(loss=loss, var=[v] * 120, es=[v + 0.5] * 120, level=0.9, horizon=5.0)
+        for name, v in (("a", 1.0), ("b", 1.2))
+    }
+    default = model_confidence_set(runs, draws=199)
+    assert default.table.equals(model_confidence_set(runs, draws=199, block=11).table)  # √120, above 2·5
+    with pytest.raises(ConventionError, match="block is 4 where 5 losses share days"):
+        model_confidence_set(runs, draws=199, block=4)
+    with pytest.raises(ConventionError, match="120 losses over 40 days"):
+        long = {name: replace(run, horizon=40.0) for name, run in runs.items()}
+        beats_benchmark(long["a"], {"b": long["b"]}, draws=199)
+
+
+def _constant_gap() -> dict[str, TailSeries]:
+    calm = np.zeros(40)
+    return {"a": constant(calm, 1.0, 1.5), "b": constant(calm, 2.0, 3.0)}
+
+
+def _cut(runs: dict[str, TailSeries], n: int) -> dict[str, TailSeries]:
+    return {name: constant(run.loss[:n], run.var[0], run.es[0]) for name, run in runs.items()}
+
+
 @pytest.mark.parametrize(
     ("error", "message", "call"),
     [
@@ -157,6 +196,13 @@ def _two() -> dict[str, TailSeries]:
             lambda: murphy({**_two(), "c": constant(np.ones(4), 1.0, 1.2)}),
         ),
         (SchemaError, "1 models", lambda: model_confidence_set({"a": _two()["a"]})),
+        (SchemaError, "19 days; expected 20", lambda: model_confidence_set(_cut(_two(), 19))),
+        (SchemaError, "by the same amount on each of 40", lambda: model_confidence_set(_constant_gap())),
+        (
+            SchemaError,
+            "by the same amount",
+            lambda: beats_benchmark(_constant_gap()["a"], {"b": _constant_gap()["b"]}, score="tick"),
+        ),
         (SchemaError, "equal scores", lambda: model_confidence_set({"a": _two()["a"], "b": _two()["a"]})),
         (ParameterError, "score is 'x'", lambda: model_confidence_set(_two(), score="x")),
         (ParameterError, "method is 'Q'", lambda: model_confidence_set(_two(), method="Q")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.spatial.distance import cdist
 
@@ -80,3 +81,22 @@ def test_margins_do_not_matter() -> None:
 def test_bad_input_is_named(error: type[Exception], message: str, call) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_factor_that_does_not_move_has_no_dependence() -> None:
+    """A constant basis on both sides: nothing to judge, where the order of the draws would say 1."""
+    drawn, came = normal(11, (40, 30), 0.5), normal(12, (40,), 0.5)
+    flat = np.concatenate([drawn, np.zeros((40, 30, 2))], axis=2)
+    found = factor_dependence(flat, np.concatenate([came, np.zeros((40, 2))], axis=1))
+    assert found.loc["factor 2 / factor 3", "forecast"] == 0.0
+    assert found.loc["factor 2 / factor 3", "decision"] == "not_evaluable"
+    assert found.loc["factor 0 / factor 2", "decision"] == "not_evaluable"
+    pd.testing.assert_series_equal(
+        found.loc["factor 0 / factor 1"], factor_dependence(drawn, came).loc["factor 0 / factor 1"]
+    )
+
+
+def test_names_that_are_equal_would_hide_pairs() -> None:
+    drawn, came = normal(13, (30, 9), 0.0), normal(14, (30,), 0.0)
+    with pytest.raises(SchemaError, match="a name of its own"):
+        factor_dependence(drawn, came, names=["spot", "spot"])

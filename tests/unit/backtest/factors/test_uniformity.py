@@ -98,3 +98,9 @@ def test_bad_input_is_named() -> None:
         factor_laws({})
     with pytest.raises(ParameterError, match="a PitSeries"):
         factor_laws({"a": [0.1, 0.2]})
+    with pytest.raises(ParameterError, match=r"distance is \['ad'\]"):
+        uniformity(series(np.array([0.1, 0.4])), distance=["ad"])
+    with pytest.raises(SchemaError, match="factors is a list"):
+        factor_laws([series(np.array([0.1, 0.4]))])
+    with pytest.raises(ParameterError, match="no distance"):
+        factor_laws({"a": series(np.array([0.1, 0.4]))}, distances=())

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, chisquare, kstest
 
+from pmkit.backtest.series import simulated_null
 from pmkit.backtest.series.simulated_null import check_draws, draw_counts, draw_days, simulated_p
 from pmkit.backtest.var_tests import (
     dynamic_logit,
@@ -120,3 +121,11 @@ def test_clusters_of_the_right_number_are_found(test, settings):
     outcome = test(hits=hits, p=0.05, draws=999, **settings)
     assert outcome.decision_exact == "rejected"
     assert outcome == test(hits=hits, p=0.05, draws=999, **settings)
+
+
+def test_rare_counts_from_a_table_are_those_of_the_inverse(monkeypatch):
+    plain = draw_counts(stream(3, "rare"), 250, 0.01, 2_000, 2, 249)
+    monkeypatch.setattr(simulated_null, "_RARE", 1e9)
+    np.testing.assert_array_equal(draw_counts(stream(3, "rare"), 250, 0.01, 2_000, 2, 249), plain)
+    rare = draw_counts(stream(3, "rare"), 200, 1e-9, 500, 2, 199)
+    assert (rare == 2).all()

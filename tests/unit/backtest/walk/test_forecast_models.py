@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from pmkit.backtest import AsOfClock, ConstantBook, walk_forward
 from pmkit.backtest.walk.filtered import FilteredHistorical
-from pmkit.backtest.walk.forecasters import MODEL_PARAMETERS, MODELS, forecast_model
+from pmkit.backtest.walk.forecasters import MODEL_PARAMETERS, MODELS, forecast_model, forecast_models
 from pmkit.core.errors import ConventionError, ParameterError
 from pmkit.core.random import stream
 from pmkit.estimation import fit_margin
@@ -213,7 +213,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(crypto, tmp_path, model):
 @pytest.mark.parametrize(
     ("name", "parameters", "match"),
     [
-        ("hs", {"decay": 0.9}, "parameters are given for model 'hs'"),
+        ("hs", {"decay": 0.9}, "model 'hs' is given 'decay'; expected nothing"),
         ("evt", {"decay": 0.9}, "model 'evt' is given 'decay'; expected tail_share"),
         ("ewma-normal", {"decay": 1.0}, "decay is 1.0"),
         ("fhs-joint", {"decay": True}, "decay is True"),
@@ -234,6 +234,11 @@ def test_engines_and_crowds_that_are_refused(crypto):
         walk_forward("long_btc", crypto, "fhs", **SPAN | {"engine": "lbfgs"})
     with pytest.raises(ConventionError, match="model 'matrix' for a book on 3 underlyings"):
         asked(forecast_model("matrix", 365), crypto.select(["BTC", "ETH", "BNB"]))
+
+
+def test_every_model_is_said_in_words_and_goes_by_its_name():
+    assert tuple(forecast_models()) == MODELS and all(forecast_models().values())
+    assert [forecast_model(name, 365).name for name in MODELS] == list(MODELS)
 
 
 def test_every_parameter_belongs_to_a_model():

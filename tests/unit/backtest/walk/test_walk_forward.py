@@ -510,7 +510,7 @@ def test_histories_that_are_refused(crypto, change, error, message):
         ({"start": "2021-03-01T12:00:00Z"}, ConventionError, "a clock time"),
         ({"start": "yesterday"}, PmkitError, "yesterday"),
         ({"model": "garch"}, ParameterError, "no model 'garch'; expected one of fhs, hs, gjr-t"),
-        ({"parameters": {"omega": 1e-5}}, ParameterError, "parameters are given for model 'hs'"),
+        ({"parameters": {"omega": 1e-5}}, ParameterError, "model 'hs' is given"),
         ({"book": "long_doge"}, ParameterError, "no preset book 'long_doge'"),
         (
             {"model": "fhs", "book": "btc_eth_spread", "parameters": {"BTC": {}}},
@@ -531,7 +531,7 @@ def test_histories_that_are_refused(crypto, change, error, message):
         (
             {"book": "short_straddle_30d", "vol_path": "wild"},
             ParameterError,
-            "vol_of_vol is 'wild'",
+            "vol_path is 'wild'; expected one of 'low', 'base', 'high', 'har'",
         ),
     ],
 )

@@ -16,7 +16,7 @@ from pmkit.backtest import (
     simulate_vol_path,
     walk_forward,
 )
-from pmkit.backtest.walk.vol_path import VOL_OF_VOL
+from pmkit.backtest.walk.vol_laws.sizes import VOL_OF_VOL
 from pmkit.core.errors import ConventionError, DataGapError, ParameterError, SchemaError
 from pmkit.core.random import stream
 from pmkit.market import PriceHistory, load_history

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from pmkit.backtest import ConstantBook
-from pmkit.report.validation import ValidationConfig, ValidationReport, validate
+from pmkit.backtest.walk import inventory
+from pmkit.report.validation import ValidationConfig, ValidationReport, evidence, validate
 from pmkit.report.validation import report as module
 from pmkit.report.validation.runs import ValidationRuns, run_validation
 
 NAME = "long <b>btc</b> & co"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_draws() -> Iterator[None]:
+    """Fewer simulations behind a p-value than a report has: the sections are tested, not the p-values."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evidence, "_DRAWS", 199)
+        patch.setattr(inventory, "FEW_EXPECTED", 0.0)  # regressions by their limit law
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,12 @@ def test_a_file_overrides_what_ships(write_config: Write) -> None:
         (HEAD + 'books = ["long_btc"]\n[thresholds]\nfall = 1\n', SchemaError, r"\[thresholds\].*'fall'"),
         (HEAD + 'books = ["long_btc"]\n[sensitivity]\nfoo = [1]\n', ParameterError, "sensitivity to 'foo'"),
         (HEAD + 'books = ["long_btc"]\nmodel = "hs"\n', ConventionError, "both 'hs'"),
-        (HEAD + 'books = ["long_btc"]\nmodel = "magic"\n', ParameterError, "model is 'magic'"),
+        (
+            HEAD + 'books = ["long_btc"]\nmodel = "magic"\n',
+            ParameterError,
+            "model is 'magic'; expected one of fhs, hs",
+        ),
+        (HEAD + 'books = ["long_btc"]\n[sensitivity]\nprice = [0.1]\n', ParameterError, "'price' under fhs"),
         (HEAD + 'books = ["long_btc", "long_btc"]\n', ParameterError, "each with a name of its own"),
         (HEAD + 'books = ["long_btc"]\nalpha = 0.95\n', ParameterError, r"alpha is 0\.95"),
         (HEAD + 'books = ["long_btc"]\n[thresholds]\nrise_5d = -1\n', ParameterError, "rise_5d is -1"),

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binom
 
-from pmkit.backtest import BacktestResult
+from pmkit.backtest import BacktestResult, called_margin
+from pmkit.backtest.walk.inventory import INVENTORY
 from pmkit.core.errors import ParameterError
 from pmkit.core.random import stream
 from pmkit.report.validation import ValidationConfig, ValidationReport, findings
 from pmkit.report.validation.checks import implementation_checks
+from pmkit.report.validation.config import Apc
 from pmkit.report.validation.evidence import coverage_of, evidence_table
 from pmkit.report.validation.regulation import apc_options, offset_cap, regulatory_table
-from pmkit.report.validation.runs import BookRuns, ValidationRuns, called_margin
+from pmkit.report.validation.runs import APC_STRENGTHS, BookRuns, ValidationRuns
 from pmkit.report.validation.size_power import clustered_hits, size_and_power
 
 
@@ -33,7 +36,7 @@ def spoiled(runs: ValidationRuns, factor: float) -> ValidationRuns:
         books[name] = BookRuns(
             model=model,
             challenger=book.challenger,
-            called=called_margin(model.margin, "none"),
+            called=called_margin(model.margin),
             alone=book.alone,
         )
     return replace(runs, books=books)
@@ -41,13 +44,14 @@ def spoiled(runs: ValidationRuns, factor: float) -> ValidationRuns:
 
 def test_evidence_counts_what_is_in_the_frames(config: ValidationConfig, runs: ValidationRuns) -> None:
     table = evidence_table(config, runs)
-    assert len(table) == 2 * 12
+    wanted = [entry.name for entry in INVENTORY if entry.group != "overlap"]
+    assert table["test"].tolist() == 2 * wanted
     for name, book in runs.books.items():
         frame = book.model.frame
         part = table[(table["portfolio"] == name) & (table["subject"] == "margin")]
         assert (part["hits"] == int((-frame["pnl"] > frame["var"]).sum())).all()
         assert (part["n"] == len(frame)).all()
-        pof = part.set_index("test").loc["exact binomial"]
+        pof = part.set_index("test").loc["binomial, too many"]
         assert pof["p_value"] == pytest.approx(binom.sf(pof["hits"] - 1, pof["n"], 0.01), rel=1e-12)
     judged = table["decision"] != "not evaluable"
     assert (table.loc[judged, "p_adjusted"] >= table.loc[judged, "p_value"] - 1e-15).all()
@@ -125,10 +129,9 @@ def test_the_cap_of_four_fifths_on_the_example(runs: ValidationRuns) -> None:
 
 def test_tools_change_the_called_margin_without_looking_ahead() -> None:
     margin = pd.Series([1.0, 2.0, 1.0, 1.5])
-    assert called_margin(margin, "buffer").tolist() == [1.25, 2.0, 1.25, 1.5]
-    assert called_margin(margin, "stress-weight").tolist() == [1.0, 2.0, 1.25, 1.625]
-    with pytest.raises(ParameterError, match="no tool 'floor'"):
-        called_margin(margin, "floor")
+    assert called_margin(margin, **APC_STRENGTHS["buffer"]).tolist() == [1.25, 2.0, 1.25, 1.5]
+    assert called_margin(margin, **APC_STRENGTHS["stress-weight"]).tolist() == [1.0, 2.0, 1.25, 1.625]
+    assert set(APC_STRENGTHS) == set(get_args(Apc))
 
 
 def test_size_and_power_against_the_binomial_law() -> None:
