@@ -10,6 +10,7 @@ from pmkit.optimize.assemble import assembled
 from pmkit.optimize.linear.model import Affine
 from pmkit.optimize.linear.solver import solve_linear
 from pmkit.optimize.problem import Problem
+from pmkit.optimize.terms.base import Cuts
 from pmkit.optimize.terms.simple import Cost
 
 __all__ = ["explain_infeasible", "explain_unbounded", "is_feasible"]
@@ -18,13 +19,13 @@ __all__ = ["explain_infeasible", "explain_unbounded", "is_feasible"]
 _FAR = 1e6
 
 
-def is_feasible(problem: Problem) -> bool:
-    """Return whether any trades satisfy the constraints."""
-    work, cost = assembled(replace(problem, objective=Cost()))
+def is_feasible(problem: Problem, cuts: Cuts | None = None) -> bool:
+    """Return whether any trades satisfy the constraints, with what is not convex where cuts are given."""
+    work, cost = assembled(replace(problem, objective=Cost()), cuts)
     return solve_linear(work.model, cost, work.lazy).status == "optimal"
 
 
-def explain_infeasible(problem: Problem) -> tuple[str, pd.DataFrame]:
+def explain_infeasible(problem: Problem, cuts: Cuts | None = None) -> tuple[str, pd.DataFrame]:
     """Return in words a smallest set of constraints that exclude each other, and the least that must give.
 
     Notes
@@ -39,11 +40,11 @@ def explain_infeasible(problem: Problem) -> tuple[str, pd.DataFrame]:
     """
     dropped: list[int] = []
     for at in range(len(problem.constraints)):
-        if not is_feasible(problem.without([*dropped, at])):
+        if not is_feasible(problem.without([*dropped, at]), cuts):
             dropped.append(at)
     left = problem.without(dropped)
     texts = [c.text for c in left.constraints]
-    relaxation = _elastic(problem)
+    relaxation = _elastic(problem, cuts)
     gives = "; ".join(f"{name} by {row['missed']:.6g} {row['unit']}" for name, row in relaxation.iterrows())
     what = (
         f"no trade in these legs reaches {texts[0]}"
@@ -53,9 +54,9 @@ def explain_infeasible(problem: Problem) -> tuple[str, pd.DataFrame]:
     return f"infeasible: {what}" + (f". Least that must give: {gives}" if gives else ""), relaxation
 
 
-def _elastic(problem: Problem) -> pd.DataFrame:
+def _elastic(problem: Problem, cuts: Cuts | None) -> pd.DataFrame:
     """Return the limits that are missed at the least total share of their bounds."""
-    work, _ = assembled(replace(problem, objective=Cost()))
+    work, _ = assembled(replace(problem, objective=Cost()), cuts)
     model, missed = work.model, []
     for limit in model.limits:
         ends = [abs(x) for x in (limit.low, limit.high) if abs(x) < float("inf")]

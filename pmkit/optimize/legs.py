@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,14 @@ from pmkit.core.errors import ConventionError, DataGapError, ParameterError
 from pmkit.core.result import Result
 from pmkit.instruments import Instrument, Option, parse_instrument
 from pmkit.market import MarketSnapshot, Quotes
+from pmkit.optimize.inputs import check_each, check_number
+from pmkit.scenarios.inputs import check_kind
 
 __all__ = ["Leg", "Legs", "legs_at_cost", "legs_from_quotes"]
 
 #: seconds by which quotes and snapshot may differ
 _APART = 600.0
+_PARSED = "pmkit.instruments.parse_instrument(name, as_of)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,8 @@ class Leg:
 
     Raises
     ------
+    ConventionError
+        What is no instrument or no number.
     ParameterError
         A negative or NaN number, ``cost_beyond`` below ``cost``, or a smallest trade or a ticket with a side
         without end.
@@ -58,9 +63,12 @@ class Leg:
     ticket: float = 0.0
 
     def __post_init__(self) -> None:
+        check_kind("instrument", self.instrument, Instrument, _PARSED)
         name = self.instrument.name
+        check_number(f"cost_beyond of {name}", self.cost_beyond)
         for word in ("cost", "depth", "max_buy", "max_sell", "min_size", "ticket"):
             value = getattr(self, word)
+            check_number(f"{word} of {name}", value)
             if not value >= 0.0 or (word in ("cost", "min_size", "ticket") and math.isinf(value)):
                 raise ParameterError(f"{word} of {name} is {value!r}", "a number, 0 or more", "correct it")
         if math.isnan(self.cost_beyond):
@@ -97,6 +105,8 @@ class Legs(Result):
 
     Raises
     ------
+    ConventionError
+        What is no leg.
     ParameterError
         No leg, or one contract twice.
     """
@@ -106,6 +116,7 @@ class Legs(Result):
     references: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
+        check_each("legs", self.legs, Leg, "legs_at_cost makes them of instruments")
         names = self.names
         if not names or len(set(names)) < len(names):
             twice = next((n for n in names if names.count(n) > 1), None)
@@ -121,7 +132,21 @@ class Legs(Result):
         return tuple(leg.instrument.name for leg in self.legs)
 
     def limited(self, most: float | Mapping[str, float]) -> Legs:
-        """Return the legs with at most so many contracts bought or sold, one number or one by name."""
+        """Return the legs with at most so many contracts bought or sold, one number or one by name.
+
+        Raises
+        ------
+        ConventionError
+            Neither a number nor a mapping.
+        ParameterError
+            A name without a leg, or a size that is negative or NaN.
+        """
+        if isinstance(most, Mapping):
+            unknown = [name for name in most if name not in self.names]
+            if unknown:
+                raise ParameterError(f"a limit for {unknown[0]!r}", "names of the legs", "correct the name")
+        else:
+            check_number("most", most)
         cut = []
         for leg in self.legs:
             size = most if isinstance(most, (int, float)) else most.get(leg.instrument.name, math.inf)
@@ -160,6 +185,8 @@ def legs_at_cost(
 
     Raises
     ------
+    ConventionError
+        What is no instrument, or a cost that is neither a number nor a mapping.
     DataGapError
         A mapping without one of the contracts.
     ParameterError
@@ -172,8 +199,13 @@ def legs_at_cost(
     >>> legs_at_cost([perpetual], 0.002).legs[0].cost_of(-500.0)
     1.0
     """
+    unknown = sorted(set(more) - {f.name for f in fields(Leg)})
+    if unknown:
+        raise ParameterError(f"no field {unknown[0]!r} of a leg", "max_buy, depth, ...", "see Leg")
+    if not isinstance(cost, Mapping):
+        check_number("cost", cost)
     found = []
-    for instrument in instruments:
+    for instrument in check_each("instruments", instruments, Instrument, _PARSED):
         if not isinstance(cost, (int, float)) and instrument.name not in cost:
             raise DataGapError(
                 f"no cost of {instrument.name}", "USD per contract for every leg", "complete the mapping"
@@ -227,7 +259,7 @@ def legs_from_quotes(
     ParameterError
         A rate or a multiple outside its range.
     ConventionError
-        Quotes and snapshot more than ten minutes apart.
+        Quotes and snapshot more than ten minutes apart, or what is none.
     SchemaError, RuleVersionError
         A name that is no contract.
 
@@ -246,6 +278,8 @@ def legs_from_quotes(
             "rates of 0 or more, and a multiple of 1 or more",
             "correct them",
         )
+    check_kind("quotes", quotes, Quotes, "pmkit.market.read_quotes(path)")
+    check_kind("snapshot", snapshot, MarketSnapshot, "pmkit.market.load_snapshot(name)")
     apart = abs((quotes.as_of - snapshot.as_of).total_seconds())
     if apart > _APART:
         raise ConventionError(
@@ -256,7 +290,7 @@ def legs_from_quotes(
     sides = quotes.frame[["bid", "ask"]].to_numpy(dtype=np.float64)
     quoted = dict(zip(quotes.frame["instrument"], sides.tolist(), strict=True))
     found = []
-    for name in names:
+    for name in check_each("names", names, str, "write [name] for a single contract"):
         instrument = parse_instrument(name, snapshot.as_of)
         if name not in quoted:
             raise DataGapError(

@@ -16,11 +16,14 @@ from pmkit.core.types import FloatArray
 from pmkit.instruments import Instrument, Portfolio, Position
 from pmkit.margin import exposures
 from pmkit.market import MarketSnapshot
+from pmkit.optimize.inputs import check_each, check_number
 from pmkit.optimize.terms.base import Term, Workspace, quietly
+from pmkit.scenarios.inputs import check_kind
 
 __all__ = ["AtMost", "Band", "Constraint", "LongOnly", "NoTrade", "unit_exposures"]
 
 Greek = Literal["delta", "gamma", "vega", "gross_delta", "gross_gamma", "gross_vega"]
+_NAMES = "write (name,) for a single contract"
 _UNITS = {"delta": "USD", "gamma": "USD", "vega": "USD per vol point"}
 
 
@@ -63,6 +66,8 @@ class Band(Constraint):
 
     Raises
     ------
+    ConventionError
+        A bound that is no number.
     ParameterError
         An unknown greek or underlying, no bound, a NaN, a lower bound above the upper one, or one for a gross
         greek.
@@ -74,6 +79,8 @@ class Band(Constraint):
     underlying: str = ""
 
     def __post_init__(self) -> None:
+        for end in (self.low, self.high):
+            check_number(f"bound of {self.greek}", end)
         if self.greek not in get_args(Greek):
             raise ParameterError(
                 f"greek is {self.greek!r}",
@@ -141,6 +148,8 @@ class AtMost(Constraint):
 
     Raises
     ------
+    ConventionError
+        A term or a limit of another kind.
     ParameterError
         A limit that is not finite.
     """
@@ -149,6 +158,8 @@ class AtMost(Constraint):
     limit: float
 
     def __post_init__(self) -> None:
+        check_kind("term of a limit", self.term, Term, "Cost(), Requirement(rule), Shortfall(cube), ...")
+        check_number(f"limit of {self.term.label}", self.limit)
         if not math.isfinite(self.limit):
             raise ParameterError(
                 f"limit of {self.term.label} is {self.limit!r}", "a finite number", "correct it"
@@ -162,7 +173,8 @@ class AtMost(Constraint):
     def encode(self, work: Workspace) -> None:
         """Add one row."""
         expression = self.term.encode(work)
-        work.model.row(expression, -math.inf, self.limit, self.term.label, self.term.unit)
+        unit = self.term.unit_for(work.instruments, work.account)
+        work.model.row(expression, -math.inf, self.limit, self.term.label, unit)
 
 
 @dataclass(frozen=True)
@@ -173,9 +185,17 @@ class LongOnly(Constraint):
     ----------
     names : tuple of str
         Empty for every contract held or tradable.
+
+    Raises
+    ------
+    ConventionError
+        One string in place of several.
     """
 
     names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", check_each("names", self.names, str, _NAMES))
 
     @property
     def text(self) -> str:
@@ -204,9 +224,23 @@ class NoTrade(Constraint):
     Attributes
     ----------
     names : tuple of str
+
+    Raises
+    ------
+    ConventionError
+        One string in place of several.
+    ParameterError
+        No name.
     """
 
     names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", check_each("names", self.names, str, _NAMES))
+        if not self.names:
+            raise ParameterError(
+                "no trade in no contract", "one name at least", "leave the constraint out, or name a contract"
+            )
 
     @property
     def text(self) -> str:

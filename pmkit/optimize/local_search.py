@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from pmkit.core.types import FloatArray
-from pmkit.optimize.assemble import assembled
+from pmkit.optimize.assemble import Found, assembled
 from pmkit.optimize.linear.model import Affine
 from pmkit.optimize.linear.solver import solve_linear
 from pmkit.optimize.problem import Problem
-from pmkit.optimize.shock_search import Found
 
-__all__ = ["local_search"]
+__all__ = ["local_search", "nearest"]
 
 #: steps from one start
 _STEPS = 30
@@ -51,6 +50,24 @@ def local_search(problem: Problem, trades: FloatArray) -> Found | None:
     return best[1]
 
 
+def nearest(problem: Problem, trades: FloatArray) -> Found | None:
+    """Return the programme with its trades held at given ones; None where those break a constraint."""
+    work, objective = assembled(problem)
+    columns, model = work.columns, work.model
+    sizes = {i.name: float(t) for i, t in zip(problem.instruments, trades, strict=True)}
+    for leg in problem.legs.legs:
+        trade = sizes[leg.instrument.name]
+        for side, left in (("buy", max(trade, 0.0)), ("sell", max(-trade, 0.0))):
+            # up to the depth first, then what lies beyond it
+            for name in (f"{side} {leg.instrument.name}", f"{side} {leg.instrument.name} beyond"):
+                if name in columns:
+                    part = min(left, model.high[columns[name]])
+                    model.low[columns[name]] = model.high[columns[name]] = part
+                    left -= part
+    found = solve_linear(model, objective, work.lazy)
+    return Found(work, objective, found) if found.status == "optimal" else None
+
+
 def _value(problem: Problem, trades: FloatArray) -> float:
     return problem.objective.value(problem.outcome(trades))
 
@@ -69,7 +86,7 @@ def _spans(problem: Problem) -> FloatArray:
 def _descend(problem: Problem, start: FloatArray) -> tuple[float, Found | None] | None:
     """Return the best value and solution from one start; None where the start keeps no constraint."""
     spans = _spans(problem)
-    if _step(problem, start, np.zeros(start.size), 0.0 * spans) is None:
+    if nearest(problem, start) is None:
         return None
     centre, value, share = start, _value(problem, start), _FIRST
     best: Found | None = None
@@ -80,7 +97,7 @@ def _descend(problem: Problem, start: FloatArray) -> tuple[float, Found | None] 
         found = _step(problem, centre, slope, share * spans)
         if found is None:
             break
-        trades = problem.net_trades(found[1], found[3].point)
+        trades = problem.net_trades(found.work, found.solution.point)
         reached = _value(problem, trades)
         if reached < value - _BETTER * abs(value):
             centre, value, best, share = trades, reached, found, min(_GROWTH * share, 1.0)
@@ -111,4 +128,4 @@ def _step(problem: Problem, centre: FloatArray, slope: FloatArray, box: FloatArr
         work.model.row(work.held.one(int(at)), middle - box[at] - 1e-9, middle + box[at] + 1e-9)
     tilted = Affine.total([objective, work.held.weighted(slope)])
     found = solve_linear(work.model, tilted, work.lazy)
-    return (problem, work, objective, found) if found.status == "optimal" else None
+    return Found(work, objective, found) if found.status == "optimal" else None

@@ -13,6 +13,7 @@ from pmkit.core.plotting import new_axes
 from pmkit.core.provenance import Provenance
 from pmkit.core.result import Result
 from pmkit.margin import Account
+from pmkit.optimize.words import one_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -137,10 +138,9 @@ class Optimum(Result):
         """Return status, proof, binding limits and their prices in sentences."""
         lines = [self.words]
         for name, row in self.prices.iterrows():
-            per = str(row["unit"]) or "unit"
             lines.append(
-                f"{name} binds at its {row['side']} end {row['limit']:g}: one {per} more is worth"
-                f" {row['price']:.6g} {self.unit}"
+                f"{name} binds at its {row['side']} end {row['limit']:g}: {one_of(str(row['unit']))} more"
+                f" is worth {row['price']:.6g} {self.unit}"
             )
         return "\n".join(lines)
 

@@ -14,12 +14,15 @@ from pmkit.instruments import Instrument, Position
 from pmkit.margin import Account
 from pmkit.margin.study.what_if import traded
 from pmkit.market import MarketSnapshot
+from pmkit.optimize.inputs import items_of
 from pmkit.optimize.legs import Leg, Legs
 from pmkit.optimize.limits import Constraint
 from pmkit.optimize.linear.model import Affine, Held, LinearModel
 from pmkit.optimize.optimum import Optimum
 from pmkit.optimize.terms.base import Outcome, Term, Workspace, quietly
 from pmkit.optimize.terms.simple import paid_for
+from pmkit.optimize.words import number_of
+from pmkit.scenarios.inputs import check_kind
 
 __all__ = ["Problem"]
 
@@ -47,6 +50,8 @@ class Problem:
 
     Raises
     ------
+    ConventionError
+        An account, a snapshot, legs or constraints of another kind.
     ParameterError
         A leg whose contract differs from the one held under its name, or constraints of another kind.
     DataGapError, SchemaError
@@ -77,7 +82,12 @@ class Problem:
     whole_lots: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "constraints", tuple(self.constraints))
+        check_kind("account", self.account, Account, "Account.from_csv, or Account(portfolio=...)")
+        check_kind("snapshot", self.snapshot, MarketSnapshot, "pmkit.market.load_snapshot")
+        check_kind("legs", self.legs, Legs, "legs_from_quotes, legs_at_cost, or Legs(legs=(...))")
+        check_kind("whole_lots", self.whole_lots, bool, "write True or False")
+        constraints = items_of("constraints", self.constraints, "write (constraint,) for a single one")
+        object.__setattr__(self, "constraints", constraints)
         for given in self.constraints:
             if not isinstance(given, Constraint):
                 raise ParameterError(
@@ -113,8 +123,8 @@ class Problem:
         lines = [
             f"Problem of account {self.account.name!r}, {self.snapshot.as_of:%Y-%m-%d %H:%M} UTC",
             f"  minimise    {self.objective.label}",
-            f"  by trading  {len(self.legs.legs)} contracts {lots}; costs: {self.legs.source}",
-            f"  holding     {len(self.account.portfolio)} positions",
+            f"  by trading  {number_of(len(self.legs.legs), 'contract')} {lots}; costs: {self.legs.source}",
+            f"  holding     {number_of(len(self.account.portfolio), 'position')}",
         ]
         texts = [c.text for c in self.constraints] or ["nothing else"]
         lines += [f"  {'subject to' if i == 0 else '':<10}  {text}" for i, text in enumerate(texts)]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,41 +12,42 @@ import pandas as pd
 from pmkit.core.provenance import Provenance, fingerprint
 from pmkit.core.types import FloatArray
 from pmkit.margin.engine.base import account_fingerprint
-from pmkit.optimize.assemble import assembled
+from pmkit.optimize.assemble import Found, assembled
+from pmkit.optimize.branch import Branched, branched
 from pmkit.optimize.conflicts import explain_infeasible, explain_unbounded, is_feasible
 from pmkit.optimize.limits import AtMost
-from pmkit.optimize.linear.model import Affine
-from pmkit.optimize.linear.solver import Solution, solve_linear
-from pmkit.optimize.local_search import local_search
+from pmkit.optimize.linear.solver import solve_linear
+from pmkit.optimize.local_search import local_search, nearest
 from pmkit.optimize.optimum import Optimum
+from pmkit.optimize.prices import at_fixed_integers, prices_of
 from pmkit.optimize.problem import Problem
-from pmkit.optimize.shock_search import Found, search_regions
-from pmkit.optimize.terms.base import Outcome, Term, Workspace, quietly
+from pmkit.optimize.terms.base import Cuts, Term, Workspace, quietly
 from pmkit.optimize.terms.quadratic import SquareRows
-from pmkit.optimize.terms.requirement import Requirement
 from pmkit.optimize.terms.simple import Weighted
-from pmkit.optimize.tighten import missed_limits, tightened
+from pmkit.optimize.tighten import missed_limits, tightened, trades_of
 
 __all__ = ["solved"]
 
 #: gap above which a solution is not called optimal
 _GAP = 1e-6
+#: share of the objective up to which a part that is left out is rounding
+_NOISE = 1e-12
 
 
 def solved(problem: Problem) -> Optimum:
     """Return the optimum of a problem; see :meth:`Problem.solve`."""
     made = _as_given(problem)
-    if not made.solved or not missed_limits(problem, made):
+    if not made.solved or not missed_limits(problem, trades_of(problem, made)):
         return made
     with quietly():
-        kept = tightened(problem, made, _as_given)
+        kept = tightened(problem, made, partial(_as_given, branch=False))
     return made if kept is None else _kept(problem, made, kept)
 
 
 def _kept(problem: Problem, made: Optimum, kept: Optimum) -> Optimum:
     """Return an optimum that keeps its limits, against the bound of the problem as it was given."""
     gap = max(kept.value - kept.rounding - made.bound, 0.0) / max(abs(kept.value), abs(kept.before), 1e-12)
-    trades = np.array([kept.trades["trade"].get(i.name, 0.0) for i in problem.instruments])
+    trades = trades_of(problem, kept)
     status, words = _status(problem, trades, kept.value, kept.before, made.bound, gap)
     return replace(
         kept, status=status, words=words, bound=made.bound, gap=gap, terms=_terms(problem, trades),
@@ -54,66 +55,97 @@ def _kept(problem: Problem, made: Optimum, kept: Optimum) -> Optimum:
     )  # fmt: skip
 
 
-def _as_given(problem: Problem) -> Optimum:
-    """Return the optimum of the programme, with a search for what its objective leaves out."""
+def _as_given(problem: Problem, *, branch: bool = True) -> Optimum:
+    """Return the optimum of the programme, with a search for what it leaves out."""
     still = np.zeros(len(problem.instruments))
     start = problem.outcome(still)
     # the first evaluation gives the warnings and the refusals of the rule
     before = problem.objective.value(start)
     with quietly():
-        work, objective = assembled(problem)
-        found = solve_linear(work.model, objective, work.lazy)
+        plain = _plain(problem)
+        found = plain.solution
         if found.status in ("infeasible or unbounded", "unbounded", "infeasible"):
-            return _unsolved(problem, work, found, before)
-        if found.value >= before - 1e-9 * abs(before) - 1e-12:
+            return _unsolved(problem, plain, before)
+        if not _gains(found.value, before) and not missed_limits(problem, still):
             # trades that gain nothing are an accident of the vertex: stand still where that is allowed
             rest = _standing_still(problem)
-            if rest is not None and rest[2].value <= found.value + 1e-9 * abs(before) + 1e-12:
-                return _optimum(problem, *rest, before, found.bound, (work, found))
-        outcome = problem.outcome(problem.net_trades(work, found.point))
-        if problem.objective.left_out(outcome) > 0.0:
-            better = _searched(problem, outcome)
-            if better is not None:
-                return _optimum(*better, before, found.bound)
-        return _optimum(problem, work, objective, found, before, found.bound)
+            if rest is not None and not _gains(found.value, rest.solution.value):
+                priced = None if any(plain.work.model.integer) else plain
+                return _optimum(problem, rest, before, found.bound, priced=priced)
+        trades = problem.net_trades(plain.work, found.point)
+        outcome = problem.outcome(trades)
+        partly = problem.objective.left_out(outcome) > _NOISE * max(abs(before), abs(found.value))
+        bound = found.bound
+        if branch and (partly or missed_limits(problem, trades)):
+            search = branched(problem, trades, bound)
+            made = None if search is None else _of_search(problem, search, before)
+            if made is not None:
+                return made
+            # trades that keep the limits are found by tightening them, against the better bound
+            bound = bound if search is None else search.bound
+        better = local_search(problem, trades) if partly else None
+        return _optimum(problem, plain if better is None else better, before, bound)
 
 
-def _searched(problem: Problem, outcome: Outcome) -> Found | None:
-    """Return a solution below an outcome, region by region where regions are known, else by steps."""
-    found = search_regions(problem, outcome.quantities)
-    if found is None:
-        return local_search(
-            problem, outcome.quantities - problem.outcome(0.0 * outcome.quantities).quantities
-        )
-    return found if found[3].value < problem.objective.value(outcome) else None
+def _of_search(problem: Problem, search: Branched, before: float) -> Optimum | None:
+    """Return the optimum that a search has found, or the reason why there is none; None for no trades."""
+    if search.last.solution.status != "optimal":
+        return _unsolved(problem, search.last, before, search.cuts)
+    priced = at_fixed_integers(problem, search.last, search.cuts)
+    if search.exact and not _gains(search.last.solution.value, before):
+        rest = _standing_still(problem, search.cuts)
+        if rest is not None and not _gains(search.last.solution.value, rest.solution.value):
+            return _optimum(problem, rest, before, search.bound, priced=priced, exact=True)
+    if search.exact:
+        return _optimum(problem, search.last, before, search.bound, priced=priced, exact=True)
+    at = None if search.trades is None else nearest(problem, search.trades)
+    if at is None:
+        return None
+    return _optimum(problem, at, before, search.bound, priced=priced, trades=search.trades)
 
 
-def _standing_still(problem: Problem) -> tuple[Workspace, Affine, Solution] | None:
-    """Return the solution without any trade, or None where the constraints forbid it."""
+def _plain(problem: Problem) -> Found:
+    """Return the programme without what is not convex, and its solution."""
     work, objective = assembled(problem)
+    return Found(work, objective, solve_linear(work.model, objective, work.lazy))
+
+
+def _gains(value: float, before: float) -> bool:
+    """Return whether a value is below another one by more than rounding."""
+    return value < before - 1e-9 * abs(before) - 1e-12
+
+
+def _standing_still(problem: Problem, cuts: Cuts | None = None) -> Found | None:
+    """Return the solution without any trade, or None where the constraints forbid it."""
+    work, objective = assembled(problem, cuts)
     for at in work.held.column:
         work.model.low[at] = work.model.high[at] = 0.0
     found = solve_linear(work.model, objective, work.lazy)
-    return (work, objective, found) if found.status == "optimal" else None
+    return Found(work, objective, found) if found.status == "optimal" else None
 
 
 def _optimum(
     problem: Problem,
-    work: Workspace,
-    objective: Affine,
-    found: Solution,
+    at: Found,
     before: float,
     bound: float,
-    priced: tuple[Workspace, Solution | None] | None = None,
+    *,
+    priced: Found | None = None,
+    exact: bool = False,
+    trades: FloatArray | None = None,
 ) -> Optimum:
-    """Return the optimum at a solution; ``priced`` has the duals where the solution's own are not meant."""
-    trades = problem.net_trades(work, found.point)
+    """Return the optimum at a solution.
+
+    ``priced`` has the duals where the solution's own are not meant; ``exact`` says that its programme leaves
+    nothing out; ``trades`` are those at which it is held, if any.
+    """
+    work, objective, found = at
+    trades = problem.net_trades(work, found.point) if trades is None else trades
     outcome = problem.outcome(trades)
     value = problem.objective.value(outcome)
-    left_out = problem.objective.left_out(outcome)
-    mixed = any(work.model.integer)
-    if mixed:
-        priced = _at_fixed_integers(problem, found)
+    left_out = 0.0 if exact else problem.objective.left_out(outcome)
+    if priced is None:
+        priced = at_fixed_integers(problem, at) if any(work.model.integer) else at
     terms = _terms(problem, trades)
     rounding = problem.objective.rounding(outcome)
     gap = max(value - rounding - bound, 0.0) / max(abs(value), abs(before), 1e-12)
@@ -126,7 +158,7 @@ def _optimum(
         status=status,
         words=words,
         objective=problem.objective.label,
-        unit=_unit(problem.objective, problem),
+        unit=problem.objective.unit_for(problem.instruments, problem.account),
         before=before,
         value=value,
         programme=objective.value(found.point),
@@ -136,10 +168,10 @@ def _optimum(
         rounding=rounding,
         trades=_trades(problem, trades),
         terms=terms,
-        prices=_prices(problem, *(priced or (work, found))),
+        prices=prices_of(problem, priced),
         relaxation=pd.DataFrame(columns=["missed", "unit"]),
         account=outcome.account,
-        kind=_kind(work),
+        kind=_kind(priced.work),
         rounds=found.rounds,
         rows=found.n_rows,
         provenance=_provenance(problem),
@@ -149,22 +181,24 @@ def _optimum(
     return made
 
 
-def _unsolved(problem: Problem, work: Workspace, found: Solution, before: float) -> Optimum:
+def _unsolved(problem: Problem, at: Found, before: float, cuts: Cuts | None = None) -> Optimum:
     """Return the optimum that says why there is none."""
+    work, found = at.work, at.solution
     status = found.status
     if status == "infeasible or unbounded":
-        status = "unbounded" if is_feasible(problem) else "infeasible"
+        status = "unbounded" if is_feasible(problem, cuts) else "infeasible"
     relaxation = pd.DataFrame(columns=["missed", "unit"])
     if status == "infeasible":
-        words, relaxation = explain_infeasible(problem)
+        words, relaxation = explain_infeasible(problem, cuts)
     else:
         words = explain_unbounded(problem)
     empty = np.zeros(len(problem.instruments))
     return Optimum(
-        status=status, words=words, objective=problem.objective.label, unit=_unit(problem.objective, problem),
-        before=before, value=math.nan, programme=math.nan, bound=math.nan, gap=math.nan, left_out=0.0,
-        rounding=0.0, trades=_trades(problem, empty), terms=_terms(problem, empty),
-        prices=_prices(problem, work, None), relaxation=relaxation, account=problem.account,
+        status=status, words=words, objective=problem.objective.label,
+        unit=problem.objective.unit_for(problem.instruments, problem.account), before=before,
+        value=math.nan, programme=math.nan, bound=math.nan, gap=math.nan, left_out=0.0, rounding=0.0,
+        trades=_trades(problem, empty), terms=_terms(problem, empty),
+        prices=prices_of(problem, at), relaxation=relaxation, account=problem.account,
         kind=_kind(work), rounds=found.rounds, rows=found.n_rows, provenance=_provenance(problem),
         references=_references(problem),
     )  # fmt: skip
@@ -190,65 +224,6 @@ def _status(
             f" convex, or the search stopped early; gap {gap:.2%}"
         )
     return "optimal", f"optimal: {label} goes from {before:.8g} to {value:.8g}, and the bound meets it"
-
-
-def _at_fixed_integers(problem: Problem, found: Solution) -> tuple[Workspace, Solution | None]:
-    """Return the programme with its integers held at the solution, so that limits have prices."""
-    work, objective = assembled(problem)
-    for at, integer in enumerate(work.model.integer):
-        if integer:
-            work.model.low[at] = work.model.high[at] = round(float(found.point[at]))
-    held = solve_linear(work.model, objective, work.lazy, integer=False)
-    return work, held if held.status == "optimal" else None
-
-
-def _prices(problem: Problem, work: Workspace, found: Solution | None) -> pd.DataFrame:
-    """Return the binding limits with what one unit more of each is worth."""
-    rows: dict[str, dict[str, object]] = {}
-    if found is not None:
-        scale = 1e-9 * max(1.0, abs(found.value))
-        for limit in work.model.limits:
-            price = float(found.row_price[limit.row])
-            upper = price < 0.0
-            end = limit.high if upper else limit.low
-            # a price on a side without an end is a rounding error of the solver
-            if math.isfinite(end) and abs(price) > scale / max(1.0, abs(end)):
-                rows[limit.name] = {
-                    "side": "upper" if upper else "lower",
-                    "limit": end,
-                    "unit": limit.unit,
-                    "price": abs(price),
-                }
-        columns = work.columns
-        # the size of a leg in whole lots is fixed here, so a limit of its own has no price
-        for leg in () if problem.whole_lots else problem.legs.legs:
-            for side, most in (("buy", leg.max_buy), ("sell", leg.max_sell)):
-                name = f"{side} {leg.instrument.name}"
-                worth, end = _column_price(work, columns, found, name)
-                if worth > scale / max(1.0, end):
-                    beyond = end < most
-                    rows[f"depth of {name}" if beyond else f"most {name}"] = {
-                        "side": "upper", "limit": end, "unit": "contracts", "price": worth,
-                    }  # fmt: skip
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["side", "limit", "unit", "price"])
-
-
-def _column_price(
-    work: Workspace, columns: Mapping[str, int], found: Solution, name: str
-) -> tuple[float, float]:
-    """Return what one contract more of the last column at its end is worth, and where that end is."""
-    end, worth = 0.0, 0.0
-    for column in (name, f"{name} beyond"):
-        at = columns.get(column)
-        if at is None or not math.isfinite(work.model.high[at]):
-            continue
-        end += work.model.high[at]
-        price = -float(found.column_price[at])
-        at_end = found.point[at] >= work.model.high[at] * (1.0 - 1e-9) - 1e-12
-        if not (at_end and price > 0.0):
-            return worth, end - work.model.high[at] if worth > 0.0 else end
-        worth = price
-    return worth, end
 
 
 def _trades(problem: Problem, trades: FloatArray) -> pd.DataFrame:
@@ -281,7 +256,7 @@ def _terms(problem: Problem, trades: FloatArray) -> pd.DataFrame:
     rows = [
         {
             "term": term.label,
-            "unit": _unit(term, problem),
+            "unit": term.unit_for(problem.instruments, problem.account),
             "before": term.value(before),
             "after": term.value(after),
             "limit": limit,
@@ -289,13 +264,6 @@ def _terms(problem: Problem, trades: FloatArray) -> pd.DataFrame:
         for term, limit in parts
     ]
     return pd.DataFrame(rows).set_index("term")
-
-
-def _unit(term: Term, problem: Problem) -> str:
-    """Return the unit of a term; a requirement's is that of its numeraire."""
-    if isinstance(term, Requirement):
-        return term.numeraire(problem.instruments, problem.account)
-    return term.unit
 
 
 def _kind(work: Workspace) -> str:

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from pmkit.core.types import FloatArray
 from pmkit.optimize.limits import AtMost, Constraint
 from pmkit.optimize.optimum import Optimum
 from pmkit.optimize.problem import Problem
 
-__all__ = ["missed_limits", "tightened"]
+__all__ = ["missed_limits", "tightened", "trades_of"]
 
 #: rounds after which the limits are taken to be out of reach
 _ROUNDS = 25
@@ -21,9 +22,9 @@ _STILL = 1e-10
 _SHARE, _LEAST = 1e-8, 1e-9
 
 
-def missed_limits(problem: Problem, found: Optimum) -> tuple[AtMost, ...]:
-    """Return the limits of terms that the account of an optimum does not keep by their own definition."""
-    outcome = problem.outcome(_trades(problem, found))
+def missed_limits(problem: Problem, trades: FloatArray) -> tuple[AtMost, ...]:
+    """Return the limits of terms that the account after net trades does not keep by their own definition."""
+    outcome = problem.outcome(trades)
     limits = [c for c in problem.constraints if isinstance(c, AtMost)]
     return tuple(c for c in limits if c.term.value(outcome) > c.limit + _SHARE * abs(c.limit) + _LEAST)
 
@@ -48,7 +49,7 @@ def tightened(problem: Problem, found: Optimum, solve: Callable[[Problem], Optim
     last = found
     best: Optimum | None = None
     for _ in range(_ROUNDS):
-        outcome = problem.outcome(_trades(problem, last))
+        outcome = problem.outcome(trades_of(problem, last))
         constraints: list[Constraint] = []
         for given in problem.constraints:
             if isinstance(given, AtMost):
@@ -57,12 +58,13 @@ def tightened(problem: Problem, found: Optimum, solve: Callable[[Problem], Optim
         previous, last = last, solve(replace(problem, constraints=tuple(constraints)))
         if not last.solved:
             break
-        if not missed_limits(problem, last) and (best is None or last.value < best.value):
+        if not missed_limits(problem, trades_of(problem, last)) and (best is None or last.value < best.value):
             best = last
         if abs(last.value - previous.value) <= _STILL * abs(last.value):
             break
     return best
 
 
-def _trades(problem: Problem, found: Optimum) -> np.ndarray:
+def trades_of(problem: Problem, found: Optimum) -> FloatArray:
+    """Return the net trade of every instrument under an optimum."""
     return np.array([found.trades["trade"].get(i.name, 0.0) for i in problem.instruments])

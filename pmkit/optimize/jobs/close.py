@@ -16,6 +16,7 @@ from pmkit.instruments import Position
 from pmkit.margin import Account, what_if_many
 from pmkit.margin.rule import AnyRule
 from pmkit.market import MarketSnapshot
+from pmkit.optimize.inputs import check_number
 from pmkit.optimize.legs import Legs
 from pmkit.optimize.limits import AtMost, Constraint
 from pmkit.optimize.optimum import Optimum
@@ -23,6 +24,7 @@ from pmkit.optimize.problem import Problem
 from pmkit.optimize.terms.base import quietly
 from pmkit.optimize.terms.requirement import Requirement, Which
 from pmkit.optimize.terms.simple import Cost
+from pmkit.optimize.words import number_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,16 +122,19 @@ def close_first(
     Notes
     -----
     Positions net against each other, so what two free together is not the sum of what each frees alone, and
-    the first rows of the table are not the plan. The plan is exact where the requirement is convex.
+    the first rows of the table are not the plan. The plan is exact, as positions give every leg a
+    largest trade.
     """
     requirement = Requirement(rule, which)
+    if target is not None:
+        check_number("target", target)
     if target is not None and not (math.isfinite(target) and target >= 0.0):
         raise ParameterError(f"target is {target!r}", "a finite requirement, 0 or more", "correct it")
     held = {p.instrument.name: p for p in account.portfolio if p.qty != 0.0}
     closing = [leg for leg in legs.legs if leg.instrument.name in held]
     if not closing:
         raise DataGapError(
-            f"none of the {len(legs.legs)} legs is in a position of account {account.name!r}",
+            f"{number_of(len(legs.legs), 'leg')}, none in a position of account {account.name!r}",
             "the costs of positions that are held",
             "build legs in the names of the account's positions",
         )

@@ -16,6 +16,7 @@ from pmkit.core.result import Result
 from pmkit.margin import tiered_haircut
 from pmkit.optimize.linear.model import Affine, LinearModel
 from pmkit.optimize.linear.solver import Solution, solve_linear
+from pmkit.optimize.words import number_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -236,7 +237,9 @@ def allocate_collateral(assets: Sequence[Asset], obligations: Sequence[Obligatio
     _check(assets, obligations)
     found, model, pledges = _solve(assets, obligations, short=False)
     if found.status == "optimal":
-        words = f"optimal: {len(obligations)} obligations are covered for {found.value:.6g} USD a year"
+        what = number_of(len(obligations), "obligation")
+        verb = "is" if len(obligations) == 1 else "are"
+        words = f"optimal: {what} {verb} covered for {found.value:.6g} USD a year"
         return _plan(assets, obligations, found, pledges, model, {}, words)
     found, model, pledges = _solve(assets, obligations, short=True)
     columns = {name: at for at, name in enumerate(model.names)}
@@ -254,7 +257,9 @@ _Pledge = tuple[Asset, Obligation, list[tuple[int, float]]]
 def _check(assets: Sequence[Asset], obligations: Sequence[Obligation]) -> None:
     if not assets or not obligations:
         raise DataGapError(
-            f"{len(assets)} assets and {len(obligations)} obligations", "one of each at least", "add them"
+            f"{number_of(len(assets), 'asset')} and {number_of(len(obligations), 'obligation')}",
+            "one of each at least",
+            "add them",
         )
     for what, names in (("asset", [a.name for a in assets]), ("obligation", [o.name for o in obligations])):
         if len(set(names)) < len(names):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from pmkit.core.plotting import new_axes
 from pmkit.core.result import Result
 from pmkit.margin import Account
 from pmkit.market import MarketSnapshot
+from pmkit.optimize.inputs import check_each
 from pmkit.optimize.legs import Legs
 from pmkit.optimize.limits import AtMost, Constraint
 from pmkit.optimize.optimum import Optimum
@@ -127,7 +129,7 @@ def frontier(
     more of margin. Where the margin binds and the shortfall does not, the rule and not the risk sets the
     size.
     """
-    steps = tuple(float(x) for x in limits)
+    steps = tuple(float(x) for x in check_each("limits", limits, Real, "write (1000.0,) for a single one"))
     if not steps or not all(map(math.isfinite, steps)) or list(steps) != sorted(set(steps)):
         raise ParameterError(f"limits {list(limits)!r}", "rising finite amounts of USD", "correct them")
     if (requirement is None) != math.isnan(margin_limit):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -16,6 +17,7 @@ from pmkit.core.result import Result
 from pmkit.margin import Account
 from pmkit.margin.rule import AnyRule
 from pmkit.market import MarketSnapshot
+from pmkit.optimize.inputs import check_each
 from pmkit.optimize.legs import Legs
 from pmkit.optimize.limits import AtMost, Constraint
 from pmkit.optimize.optimum import Optimum
@@ -152,7 +154,7 @@ def hedge(
     For a convex requirement the freed margin is concave in the budget, so ``freed_per_usd`` falls: the first
     USD frees the most, and the price of the budget says what the next one frees.
     """
-    steps = tuple(float(b) for b in budgets)
+    steps = tuple(float(b) for b in check_each("budgets", budgets, Real, "write (1000.0,) for a single one"))
     if (
         not steps
         or not all(math.isfinite(b) and b >= 0.0 for b in steps)

@@ -23,6 +23,8 @@ from pmkit.optimize.linear.solver import solve_linear
 from pmkit.optimize.optimum import TIE_OUT
 from pmkit.optimize.terms.base import Outcome, Workspace, quietly
 from pmkit.optimize.terms.requirement import Requirement
+from pmkit.optimize.words import number_of
+from pmkit.scenarios.inputs import check_kind
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -153,6 +155,7 @@ def split_across_venues(
     sub-additive and all are equal, splitting cannot gain. It gains where a charge grows faster than the book,
     as a tail dampener that is granted to every account makes it.
     """
+    check_kind("venues", venues, Mapping, "rules by the name of their venue")
     capacity = dict(capacity or {})
     _check(account, venues, capacity)
     positions = [p for p in account.portfolio if p.qty != 0.0]
@@ -167,7 +170,7 @@ def split_across_venues(
                 start=np.zeros(start.size), at=np.arange(start.size), column=columns, sign=start,
                 low=np.minimum(start, 0.0), high=np.maximum(start, 0.0),
             )  # fmt: skip
-            work = Workspace(model, instruments, held, bare, snapshot, Affine.of([]), paid=False)
+            work = Workspace(model, instruments, held, bare, snapshot, Affine.of([]), paid=False, cuts={})
             term = Requirement(rule)
             parts[venue] = term.encode(work).times(_usd(term, instruments, account, snapshot))
             if work.whole:
@@ -183,7 +186,7 @@ def split_across_venues(
             columns_of = [(int(works[v].held.column[line]), 1.0) for v in venues]
             model.row(Affine.of(columns_of), 1.0, 1.0)
         objective = Affine.total(parts.values())
-        found = solve_linear(model, objective)
+        found = solve_linear(model, objective, [rows for work in works.values() for rows in work.lazy])
         table = pd.DataFrame(
             {
                 "split": math.nan,
@@ -234,7 +237,9 @@ def split_across_venues(
 def _check(account: Account, venues: Mapping[str, AnyRule], capacity: Mapping[str, float]) -> None:
     if not venues or not any(p.qty for p in account.portfolio):
         raise DataGapError(
-            f"{len(venues)} venues for {len(account.portfolio)} positions", "one of each at least", "add them"
+            f"{number_of(len(venues), 'venue')} for {number_of(len(account.portfolio), 'position')}",
+            "one of each at least",
+            "add them",
         )
     if any(x > 0.0 for x in (*account.mmp_margin.values(), *account.open_order_margin.values())):
         raise ConventionError(

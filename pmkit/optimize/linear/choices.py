@@ -9,7 +9,7 @@ import numpy as np
 from pmkit.core.errors import ParameterError
 from pmkit.optimize.linear.model import Affine, LinearModel
 
-__all__ = ["exact_parts", "exact_smaller", "range_of", "smallest"]
+__all__ = ["chosen", "exact_parts", "exact_smaller", "gain_at_most", "range_of", "smallest"]
 
 #: bounds are taken a little wide, so that no point at a bound is lost to rounding
 _ROOM = 1.0 + 1e-6
@@ -57,11 +57,7 @@ def exact_parts(model: LinearModel, expression: Affine, what: str) -> tuple[Affi
     if high <= 0.0:
         return nothing, expression.times(-1.0)
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise ParameterError(
-            f"{what} has no bounds, as a leg has no largest trade",
-            "finite max_buy and max_sell: this part of the rule is a choice between two cases",
-            "limit the legs, for example with legs.limited(100.0)",
-        )
+        raise _without_bounds(what)
     model.sharp = True
     scale = max(-low, high)
     least, most = low / scale * _ROOM, high / scale * _ROOM
@@ -86,3 +82,72 @@ def smallest(model: LinearModel, expressions: Sequence[Affine], what: str) -> Af
     for other in expressions[1:]:
         found = exact_smaller(model, found, other, what)
     return found
+
+
+def chosen(
+    model: LinearModel, choice: Affine, expression: Affine, what: str, least: float | None = None
+) -> None:
+    """Add ``expression >= 0`` where a choice is 1; where it is 0 the row says nothing.
+
+    Parameters
+    ----------
+    model : LinearModel
+    choice : Affine
+        0 or 1: a binary, or 1 less one.
+    expression : Affine
+    what : str
+        Name for messages.
+    least : float, optional
+        Lower bound of the expression; by the bounds of its columns where it is left out.
+
+    Raises
+    ------
+    ParameterError
+        The expression has no lower bound.
+    """
+    low = range_of(model, expression)[0] if least is None else least
+    if low >= 0.0:
+        return
+    if not np.isfinite(low):
+        raise _without_bounds(what)
+    model.sharp = True
+    room = low * _ROOM
+    model.row(Affine.total([expression.times(-1.0 / room), choice.times(-1.0)]), -1.0, np.inf)
+
+
+def gain_at_most(model: LinearModel, expression: Affine, most: float, what: str) -> Affine:
+    """Return an amount that reaches the positive part of an expression at most, and a limit at most.
+
+    Raises
+    ------
+    ParameterError
+        The expression can be of either sign and has no lower bound.
+
+    Notes
+    -----
+    With a lower bound ``l`` and a binary z: ``g <= x - l (1 - z)`` and
+    ``0 <= g <= most z``, the first in units of ``-l``.
+    """
+    low, high = range_of(model, expression)
+    most = min(most, high)
+    if most <= 0.0:
+        return Affine.of([])
+    gain = model.column(f"gain of {what}", 0.0, most)
+    below = Affine.total([expression, Affine.of([(gain, -1.0)])])
+    if low >= 0.0:
+        model.row(below, 0.0, np.inf)
+        return Affine.of([(gain, 1.0)])
+    above = model.column(f"gain in {what}", 0.0, 1.0, integer=True)
+    chosen(model, Affine.of([(above, 1.0)]), below, what, least=low)
+    if np.isfinite(most):
+        model.row(Affine.of([(gain, 1.0 / most), (above, -1.0)]), -np.inf, 0.0)
+        return Affine.of([(gain, 1.0)])
+    raise _without_bounds(what)
+
+
+def _without_bounds(what: str) -> ParameterError:
+    return ParameterError(
+        f"{what} has no bounds, as a leg has no largest trade",
+        "finite max_buy and max_sell: this part of the rule is a choice between two cases",
+        "limit the legs, for example with legs.limited(100.0)",
+    )

@@ -273,6 +273,8 @@ def _first(core: ModuleType, model: LinearModel, objective: Affine, integer: boo
         ("primal_feasibility_tolerance", TOLERANCE),
         ("dual_feasibility_tolerance", TOLERANCE),
         ("mip_feasibility_tolerance", TOLERANCE),
+        # smaller entries are dropped: futures of 1 USD have small ones, and come by the hundred million
+        ("small_matrix_value", 1e-12),
         ("mip_rel_gap", MIP_GAP),
         ("mip_abs_gap", 0.0),
     ):

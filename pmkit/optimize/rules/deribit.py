@@ -1,49 +1,42 @@
-"""Deribit's risk matrix as a programme: worst entry, dampened tail rows, roll shock, contingencies."""
+"""Deribit's risk matrix as a programme: worst entry, dampened tail rows, shocks, contingencies."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol, cast
+from typing import NamedTuple, cast
 
 import numpy as np
-import pandas as pd
 
 from pmkit.core.types import FloatArray
-from pmkit.instruments import Future, Instrument, Option, Portfolio
-from pmkit.margin.engine.coin_rule import Charge
-from pmkit.margin.engine.risk_matrix import MatrixSpec, evaluate
-from pmkit.margin.rules.deribit_pm import DeribitPm
-from pmkit.margin.schemas import ClassicParameters
+from pmkit.instruments import Future, Instrument, Option
+from pmkit.margin.engine.risk_matrix import shaped
+from pmkit.margin.rules.deribit_pm import DeribitPm, DeribitXpm, charge_above_threshold
+from pmkit.margin.rules.deribit_pm.book import MatrixBook
+from pmkit.margin.rules.deribit_pm.classic import ClassicBook
+from pmkit.margin.rules.deribit_pm.spm import SpmBook
 from pmkit.optimize.linear.model import Affine, Held, LinearModel
-from pmkit.optimize.rules.deribit_shock import ShockRegion, encode_shock
+from pmkit.optimize.rules.deribit_shock import encode_shock
 from pmkit.optimize.rules.shared import Encoded, coins_of, indices_by_underlying, ones
 from pmkit.optimize.terms.base import Workspace
 
-__all__ = ["encode_deribit"]
+__all__ = ["TailRows", "encode_deribit", "shocks", "tail_rows"]
 
 
-class _Book(Protocol):
-    """What the rule's own book of one currency offers beside its charge."""
+class TailRows(NamedTuple):
+    """Factor on the P&L of each scenario, and what the dampener takes off its size in coins, 0 for none."""
 
-    spec: MatrixSpec
-    cells: FloatArray
-    unit_delta: FloatArray
-    spot: float
-    book: Portfolio
-
-    def charge(self, quantities: FloatArray) -> Charge: ...
+    rescale: FloatArray
+    cap: FloatArray
 
 
-def encode_deribit(rule: DeribitPm, work: Workspace, region: ShockRegion | None = None) -> Encoded:
+def encode_deribit(rule: DeribitPm, work: Workspace) -> Encoded:
     """Return IM and MM in the coin, or in USD at the index where several coins are held or tradable.
 
     Notes
     -----
     The worst case is ``max(0, max_k(-a_k x - c_k))`` with ``a_k`` the rescaled unit cells and ``c_k`` the
     dampener of a tail row: a dampened loss is ``max(-y - c, 0)``, so the maximum is that of affine functions.
-    The roll shock is a sum of absolute deltas. The delta shock of ``spm`` is not convex across signs:
-    without a region it is left out, which bounds the margin from below; with one (a single coin) it is exact
-    inside.
+    The roll shock is a sum of absolute deltas. The delta shock of ``spm`` is not convex and is written where
+    the workspace asks for it; else it is left out, which bounds the margin from below.
     """
     groups = indices_by_underlying(work.instruments)
     coins = coins_of(work.instruments, work.account)
@@ -59,29 +52,18 @@ def encode_deribit(rule: DeribitPm, work: Workspace, region: ShockRegion | None 
             parts[currency] = (Affine.of([], owed * unit), Affine.of([]))
             continue
         parameters = rule.parameter_set(work.snapshot, currency)
-        table = parameters.table(currency)
         portfolio = ones([work.instruments[i] for i in at], work.snapshot.as_of)
-        book = cast(_Book, rule.charger(portfolio, currency, work.snapshot, parameters))
+        book = rule.charger(portfolio, currency, work.snapshot, parameters)
         held = work.held.part(np.array(at, dtype=np.int64))
         worst = _worst_case(work.model, book, held)
-        plain = book.charge(np.ones(len(at)))
-        if rule.variant == "spm":
-            rates = plain.figures["roll"]["rate"].to_dict()
-            roll = _roll(work.model, book, held, rates)
-            matrix = Affine.total([worst, roll, Affine.of([], table.correlation_contingency)])
-            if region is not None:
-                is_option = np.array([isinstance(i, Option) for i in book.book.instruments])
-                shock, tangents = encode_shock(
-                    work.model, held, book.unit_delta, is_option, region, table, book.spot
-                )
-                matrix = Affine.total([matrix, shock])
-                work.lazy += [] if tangents is None else [tangents]
-            im, mm = matrix, matrix.times(table.mm_factor)
+        if isinstance(book, SpmBook):
+            table = book.table
+            contingency = Affine.of([], table.correlation_contingency)
+            im = Affine.total([worst, shocks(rule, work, book, held), contingency])
+            mm = im.times(table.mm_factor)
         else:
-            mm = Affine.total(
-                [worst, *_contingencies(work.model, book, held, table, plain.figures["strikes"])]
-            )
-            im = mm.times(table.im_factor)
+            mm = Affine.total([worst, *_contingencies(work.model, cast(ClassicBook, book), held)])
+            im = mm.times(cast(ClassicBook, book).table.im_factor)
         im = Affine.total([im, Affine.of([], owed)])
         parts[currency] = (im.times(unit), mm.times(unit))
     return Encoded(
@@ -90,13 +72,41 @@ def encode_deribit(rule: DeribitPm, work: Workspace, region: ShockRegion | None 
     )
 
 
-def _worst_case(model: LinearModel, book: _Book, held: Held) -> Affine:
+def tail_rows(book: MatrixBook) -> TailRows:
+    """Return what the rule's own engine does to a P&L of one in each scenario."""
+    one = shaped(book.spec, np.ones(len(book.spec.rows)), book.spot)
+    return TailRows(one.adjusted, one.cap)
+
+
+def shocks(rule: DeribitPm | DeribitXpm, work: Workspace, book: SpmBook, held: Held) -> Affine:
+    """Return roll shock and, where the workspace takes what is not convex, delta shock in coin.
+
+    Raises
+    ------
+    ParameterError
+        A leg without a largest trade where the charge is a choice.
+    """
+    names = np.array(book.groups)
+    by_group = [
+        held.weighted(np.where(names == name, rate * book.unit_delta, 0.0))
+        for name, rate in book.rates.items()
+    ]
+    roll = work.model.size_of(by_group, "roll")
+    if work.cuts is None:
+        return roll
+    if rule.delta_shock is not charge_above_threshold:
+        # a reading of the caller's own is no programme: it stays left out
+        work.partial = True
+        return roll
+    shock = encode_shock(work, held, book.unit_delta, book.is_option, book.table, book.spot)
+    return Affine.total([roll, shock])
+
+
+def _worst_case(model: LinearModel, book: MatrixBook, held: Held) -> Affine:
     """Return the worst entry as a column above every affine row."""
-    # the rule's own engine says what it does to a P&L of one: rescaling of tail rows, and the dampener
-    one = evaluate(book.spec, np.ones((1, book.cells.shape[1])), np.ones(1), book.spot).frame
-    rescale = one["adjusted"].to_numpy(dtype=np.float64)
+    rows = tail_rows(book)
     column = model.column("worst entry")
-    model.losses(column, book.cells * rescale, held, -one["cap"].to_numpy(dtype=np.float64))
+    model.losses(column, book.cells * rows.rescale, held, -rows.cap)
     return Affine.of([(column, 1.0)])
 
 
@@ -104,25 +114,15 @@ def _group(instrument: Instrument) -> str:
     return f"{instrument.expiry:%Y-%m-%d}" if isinstance(instrument, (Future, Option)) else "perpetual"
 
 
-def _roll(model: LinearModel, book: _Book, held: Held, rates: Mapping[str, float]) -> Affine:
-    """Return the roll shock: the size of every expiry's delta at its rate."""
-    names = np.array([_group(i) for i in book.book.instruments])
-    return model.size_of(
-        [held.weighted(np.where(names == name, rate * book.unit_delta, 0.0)) for name, rate in rates.items()],
-        "roll",
-    )
-
-
-def _contingencies(
-    model: LinearModel, book: _Book, held: Held, table: ClassicParameters, strikes: pd.DataFrame
-) -> list[Affine]:
+def _contingencies(model: LinearModel, book: ClassicBook, held: Held) -> list[Affine]:
     """Return the futures and the short-option contingency of the older variant."""
-    instruments = book.book.instruments
+    table, instruments = book.table, book.book.instruments
     futures = [
         held.one(i, table.futures_contingency * float(book.unit_delta[i]))
         for i, instrument in enumerate(instruments)
         if not isinstance(instrument, Option)
     ]
+    strikes = book.charge(np.ones(len(instruments))).figures["strikes"]
     shorts = []
     for expiry, strike, share in zip(
         strikes["expiry"], strikes["strike"], strikes["share"].to_numpy(dtype=np.float64), strict=True

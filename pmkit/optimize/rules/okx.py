@@ -11,17 +11,16 @@ import numpy as np
 
 from pmkit.core.errors import ParameterError
 from pmkit.core.types import FloatArray
-from pmkit.instruments import Option, Position
+from pmkit.instruments import Option
 from pmkit.margin.engine.cross_account import Holdings
 from pmkit.margin.rules.okx.cells import UnitCells
 from pmkit.margin.rules.okx.pm import OkxPm
 from pmkit.margin.rules.okx.unit import RiskUnit
 from pmkit.margin.schemas import OkxPmParameters
 from pmkit.margin.schemas.groups import Tiers, for_coin
-from pmkit.margin.study.what_if import booked
 from pmkit.optimize.linear.choices import exact_parts, exact_smaller, range_of
 from pmkit.optimize.linear.model import Affine, Held, LinearModel
-from pmkit.optimize.rules.shared import Encoded, whole_account
+from pmkit.optimize.rules.shared import Encoded, coin_balance, whole_account
 from pmkit.optimize.terms.base import Workspace
 
 __all__ = ["encode_okx"]
@@ -108,20 +107,19 @@ def _grouped(held: Held, groups: Sequence[str], values: FloatArray) -> dict[str,
 def _in_use(work: Workspace, unit: RiskUnit, held: Held) -> Affine:
     """Return the coins of the balance that offset a short delta."""
     model, coin = work.model, unit.coin
-    flows, profits = np.zeros(len(work.instruments)), []
     entries = {p.instrument.name: p for p in work.account.portfolio}
     tradable = set(work.held.at.tolist())
-    for at, instrument in enumerate(work.instruments):
-        if instrument.settlement_currency != coin or at not in tradable:
-            continue
-        if isinstance(instrument, Option) and work.paid:
-            flows[at] = _booked_unit(work, at)
-        elif instrument.name in entries and entries[instrument.name].entry_price is not None:
-            profits.append(instrument.name)
-    start = work.account.collateral.get(coin, 0.0)
-    paid = work.held.weighted(flows)
-    balance = Affine(start + paid.constant - float(np.add.reduce(flows * work.held.start)),
-                     paid.columns, paid.coefficients)  # fmt: skip
+    # a line that is paid for at the mark, as an option is, brings no profit with it
+    profits = [
+        i.name
+        for at, i in enumerate(work.instruments)
+        if i.settlement_currency == coin
+        and at in tradable
+        and not (isinstance(i, Option) and work.paid)
+        and i.name in entries
+        and entries[i.name].entry_price is not None
+    ]
+    balance = coin_balance(work, coin)
     if range_of(model, balance)[1] <= 0.0:
         return Affine.of([])
     if profits:
@@ -133,12 +131,6 @@ def _in_use(work: Workspace, unit: RiskUnit, held: Held) -> Affine:
     short = held.weighted(-unit.cells.delta / unit.spot)
     least = exact_smaller(model, balance, short, f"{unit.name} coins against delta")
     return exact_parts(model, least, f"{unit.name} coins in use")[0]
-
-
-def _booked_unit(work: Workspace, at: int) -> float:
-    """Return the coins that one more contract of a coin-settled option adds to the balance at its mark."""
-    instrument = work.instruments[at]
-    return booked(Position(instrument=instrument, qty=1.0), work.snapshot.mark(instrument).price)
 
 
 def _vega_span(model: LinearModel, held: Held, cells: UnitCells, points: float) -> Affine:

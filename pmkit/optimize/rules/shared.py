@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
-from pmkit.instruments import Instrument, Portfolio, Position
+from pmkit.instruments import Instrument, Option, Portfolio, Position
 from pmkit.margin.accounts.account import Account
+from pmkit.margin.study.what_if import booked
 from pmkit.optimize.linear.model import Affine
 from pmkit.optimize.terms.base import Workspace, quietly
 
-__all__ = ["Encoded", "coins_of", "indices_by_underlying", "ones", "whole_account"]
+__all__ = ["Encoded", "coin_balance", "coins_of", "indices_by_underlying", "ones", "whole_account"]
 
 
 @dataclass(frozen=True)
@@ -48,3 +50,15 @@ def ones(instruments: Sequence[Instrument], as_of: pd.Timestamp) -> Portfolio:
 def whole_account(work: Workspace) -> Account:
     """Return the account with one contract of everything that is held or tradable, and its collateral."""
     return replace(work.account, portfolio=ones(work.instruments, work.account.as_of))
+
+
+def coin_balance(work: Workspace, coin: str) -> Affine:
+    """Return the balance of a coin after the trades, coins: options are paid from it at their marks."""
+    flows = np.zeros(len(work.instruments))
+    tradable = set(work.held.at.tolist()) if work.paid else set()
+    for at, instrument in enumerate(work.instruments):
+        if at in tradable and instrument.settlement_currency == coin and isinstance(instrument, Option):
+            one = Position(instrument=instrument, qty=1.0)
+            flows[at] = booked(one, work.snapshot.mark(instrument).price)
+    paid = work.held.weighted(flows)
+    return Affine(work.account.collateral.get(coin, 0.0), paid.columns, paid.coefficients)

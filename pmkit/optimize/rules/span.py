@@ -1,4 +1,4 @@
-"""SPAN as a programme: scan, spreads of months and delivery exactly, credits across commodities bounded."""
+"""SPAN as a programme: scan, spreads of months and delivery exactly, credits between cuts or bounded."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Protocol, cast
 
 import numpy as np
 
+from pmkit.core.types import IntArray
 from pmkit.instruments import Instrument, Option
 from pmkit.margin import MarginResult
 from pmkit.margin.engine.listed_rule import ListedMarket, marks_of
@@ -17,9 +18,13 @@ from pmkit.margin.schemas import IntermonthSpread, SpanParameters
 from pmkit.optimize.linear.choices import exact_parts, exact_smaller, smallest
 from pmkit.optimize.linear.model import Affine, Held, LinearModel
 from pmkit.optimize.rules.shared import Encoded, whole_account
+from pmkit.optimize.rules.span_credits import CreditLeg, encode_credits
 from pmkit.optimize.terms.base import Workspace
 
 __all__ = ["encode_span", "span_credits_left_out"]
+
+#: largest loss of a commodity in a programme, in its unit
+_MOST = 1e6
 
 
 class _Book(Protocol):
@@ -30,17 +35,17 @@ class _Book(Protocol):
 
 
 def encode_span(rule: Span, work: Workspace) -> Encoded:
-    """Return IM and MM in the rule's currency, exact but for credits, which are replaced by their most.
+    """Return IM and MM in the rule's currency; credits by their most, or where there are cuts between them.
 
     Raises
     ------
     ParameterError
-        A leg without a largest trade where months form spreads.
+        A leg without a largest trade where months form spreads, or commodities with cuts.
 
     Notes
     -----
     With the rate r of a commodity's best credit, price risk p and the mean m of the two scenarios without a
-    price move, the credit is at most ``r max(p, 0) <= r (scan - m)``. The programme carries
+    price move, the credit is at most ``r max(p, 0) <= r (scan - m)``. Without cuts the programme carries
     ``(1 - r) scan + r m``, convex and never above the rule; without credits it is the scan itself. Spreads of
     months are formed one after another as the rule forms them, each kink with a binary.
     """
@@ -49,19 +54,32 @@ def encode_span(rule: Span, work: Workspace) -> Encoded:
     parameters = rule.parameter_set(snapshot, portfolio.underlyings[0])
     seen = ListedMarket(portfolio, marks_of(portfolio, snapshot), snapshot, parameters)
     book = cast(_Book, rule.book(seen))
-    shares = _credit_shares(book.parameters, tuple(book.lines))
-    risks, exposures = [], []
+    exact = work.cuts is not None
+    shares = dict.fromkeys(book.lines, 0.0) if exact else _credit_shares(book.parameters, tuple(book.lines))
+    legs = {
+        name: _leg(work.model, name, book.parameters.table(name), lines, work.held.part(_at(book.rows[name])))
+        for name, lines in book.lines.items()
+    }
+    credits = encode_credits(work, legs) if exact else {}
+    risks, rest = [], [work.held.weighted(-np.array(book.values))]
     for name, lines in book.lines.items():
-        held = work.held.part(np.array(book.rows[name], dtype=np.int64))
-        table: SpanParameters = book.parameters.table(name)
-        risk, exposure = _commodity(work.model, name, table, lines, held, shares[name])
-        risks.append((risk, table.im_factor))
-        exposures.append(exposure)
-    rest = [*exposures, work.held.weighted(-np.array(book.values))]
+        leg = legs[name]
+        before = [_carried(leg, shares[name]), *_months(work.model, name, leg.table, lines, leg.held)]
+        if name in credits:
+            before.append(credits[name].times(-1.0))
+        risk = work.model.column(f"{name} risk")
+        minimum = _minimum(work.model, leg, lines)
+        work.model.above(risk, [Affine.total(before).times(1.0 / leg.unit), minimum])
+        risks.append((Affine.of([(risk, leg.unit)]), leg.table.im_factor))
+        rest.append(_exposure(work.model, leg.table, lines, leg.held))
     return Encoded(
         im=Affine.total([*(risk.times(factor) for risk, factor in risks), *rest]),
         mm=Affine.total([*(risk for risk, _ in risks), *rest]),
     )
+
+
+def _at(rows: Sequence[int]) -> IntArray:
+    return np.array(rows, dtype=np.int64)
 
 
 def span_credits_left_out(
@@ -92,38 +110,42 @@ def _credit_shares(parameters: ParameterSet, names: Sequence[str]) -> dict[str, 
     return shares
 
 
-def _commodity(
-    model: LinearModel, name: str, table: SpanParameters, lines: Sequence[Line], held: Held, share: float
-) -> tuple[Affine, Affine]:
-    """Return risk and exposure of a commodity."""
+def _leg(
+    model: LinearModel, name: str, table: SpanParameters, lines: Sequence[Line], held: Held
+) -> CreditLeg:
+    """Return a commodity with its losses and a column above them."""
     arrays = np.array([line.array.losses for line in lines], dtype=np.float64)
-    losses = [held.weighted(arrays[:, k]) for k in range(arrays.shape[1])]
+    most = max(held.range_of(arrays[:, k]) for k in range(arrays.shape[1]))
+    # the solver's tolerance is an absolute one
+    unit = max(most / _MOST, 1.0) if np.isfinite(most) else 1.0
+    losses = [held.weighted(arrays[:, k] / unit) for k in range(arrays.shape[1])]
     scan = model.column(f"{name} scan", -np.inf)
     model.above(scan, losses)
-    mean = Affine.total([losses[0], losses[1]]).times(0.5)
-    # one contract of every line says what the rule charges for it by itself
-    one = [[measure(table, (line,), np.array([side])) for side in (1.0, -1.0)] for line in lines]
-    before = Affine.total(
-        [
-            Affine.of([(scan, 1.0 - share)]),
-            mean.times(share),
-            *_months(model, name, table, lines, held),
-        ]
-    )
-    risk = model.column(f"{name} risk")
-    model.above(risk, [before, _minimum(model, table, lines, held)])
+    delta = np.array([line.array.delta for line in lines], dtype=np.float64)
+    return CreditLeg(name, table, held, delta, losses, scan, unit)
+
+
+def _carried(leg: CreditLeg, share: float) -> Affine:
+    """Return the scan, of which a share is replaced by the mean loss without a price move."""
+    mean = Affine.total([leg.losses[0], leg.losses[1]]).times(0.5)
+    return Affine.total([Affine.of([(leg.scan, 1.0 - share)]), mean.times(share)]).times(leg.unit)
+
+
+def _exposure(model: LinearModel, table: SpanParameters, lines: Sequence[Line], held: Held) -> Affine:
+    """Return the exposure margin, by what the rule charges for one contract of every line."""
     charges = []
-    for i, sides in enumerate(one):
-        if sides[0].exposure > 0.0 or sides[1].exposure > 0.0:
-            charge = model.column(f"exposure of {lines[i].instrument.name}")
-            model.above(charge, [held.one(i, sides[0].exposure), held.one(i, -sides[1].exposure)])
+    for i, line in enumerate(lines):
+        long, short = (measure(table, (line,), np.array([side])).exposure for side in (1.0, -1.0))
+        if long > 0.0 or short > 0.0:
+            charge = model.column(f"exposure of {line.instrument.name}")
+            model.above(charge, [held.one(i, long), held.one(i, -short)])
             charges.append((charge, 1.0))
-    return Affine.of([(risk, 1.0)]), Affine.of(charges)
+    return Affine.of(charges)
 
 
-def _minimum(model: LinearModel, table: SpanParameters, lines: Sequence[Line], held: Held) -> Affine:
-    """Return the short option minimum."""
-    rate = table.short_option_minimum
+def _minimum(model: LinearModel, leg: CreditLeg, lines: Sequence[Line]) -> Affine:
+    """Return the short option minimum in the unit of the commodity."""
+    table, held, rate = leg.table, leg.held, leg.table.short_option_minimum / leg.unit
     if rate == 0.0:
         return Affine.of([])
     kinds: dict[bool, list[Affine]] = {True: [], False: []}

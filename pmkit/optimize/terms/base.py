@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -21,7 +21,10 @@ from pmkit.market.snapshot import MarketSnapshot
 from pmkit.optimize.linear.model import Affine, Held, LinearModel
 from pmkit.optimize.linear.solver import LazyRows
 
-__all__ = ["Outcome", "Term", "Workspace", "quietly"]
+__all__ = ["Cuts", "Outcome", "Ratio", "Term", "Workspace", "quietly"]
+
+Cuts = Mapping[str, tuple[float, ...]]
+"""Values, rising, at which the range of a ratio is cut, by the name of the ratio."""
 
 
 @contextmanager
@@ -59,6 +62,22 @@ class Outcome:
     premium: float = 0.0
 
 
+@dataclass(frozen=True)
+class Ratio:
+    """A quotient of expressions that a programme knows between two cuts only.
+
+    Attributes
+    ----------
+    name : str
+    over, under : Affine
+        Numerator and denominator, both 0 or more.
+    """
+
+    name: str
+    over: Affine
+    under: Affine
+
+
 @dataclass
 class Workspace:
     """A programme under construction with what its terms need to know.
@@ -80,6 +99,15 @@ class Workspace:
         Instruments that a rule takes in whole lots only.
     paid : bool
         Quantities change by trades at the marks, paid from the balances; False where positions are moved.
+    cuts : Cuts or None
+        Where the ranges of ratios are cut; None leaves out what is not convex.
+    ratios : list of Ratio
+        Quotients that the programme has used, for finer cuts.
+    apart : bool
+        Keep a small distance from points where a charge jumps, so that the rule itself takes the side that
+        is meant: solutions are true ones then, while the bound is not.
+    partial : bool
+        Something is left out although there are cuts.
     """
 
     model: LinearModel
@@ -91,6 +119,10 @@ class Workspace:
     lazy: list[LazyRows] = field(default_factory=list)
     whole: set[int] = field(default_factory=set)
     paid: bool = True
+    cuts: Cuts | None = None
+    ratios: list[Ratio] = field(default_factory=list)
+    apart: bool = False
+    partial: bool = False
 
     @property
     def columns(self) -> dict[str, int]:
@@ -110,6 +142,10 @@ class Term(ABC):
     def unit(self) -> str:
         """Unit of the value."""
         return "USD"
+
+    def unit_for(self, instruments: Sequence[Instrument], account: Account) -> str:
+        """Return the unit of the value for the contracts of a problem."""
+        return self.unit
 
     @abstractmethod
     def encode(self, work: Workspace) -> Affine:
@@ -132,5 +168,5 @@ class Term(ABC):
         return 0.0
 
     def left_out(self, outcome: Outcome) -> float:
-        """Return the part of the value that the expression does not carry; 0 for an exact one."""
+        """Return the part of the value that the expression without cuts leaves out; 0 for an exact one."""
         return 0.0

@@ -12,7 +12,9 @@ from pmkit.optimize.linear.model import Affine, LinearModel, RowBlock, dense_blo
 from pmkit.optimize.linear.solver import NewRows
 from pmkit.optimize.terms.base import Outcome, Term, Workspace
 from pmkit.optimize.terms.shortfall import pnl_of, rows_of
+from pmkit.optimize.words import number_of
 from pmkit.risk import PnLCube
+from pmkit.scenarios.inputs import check_kind
 
 __all__ = ["SquareRows", "Variance", "add_squares"]
 
@@ -152,13 +154,15 @@ class Variance(Term):
     centred: bool = True
 
     def __post_init__(self) -> None:
+        check_kind("cube", self.cube, PnLCube, "pmkit.risk.revalue(instruments, snapshot, scenarios)")
         if self.benchmark is None:
             return
         given = np.asarray(self.benchmark, dtype=np.float64)
         if given.shape != (len(self.cube),) or not np.isfinite(given).all():
+            gaps = int((~np.isfinite(given)).sum())
             raise ParameterError(
-                f"benchmark of shape {given.shape}, {int((~np.isfinite(given)).sum())} cells not finite",
-                f"one finite P&L in USD for each of {len(self.cube)} scenarios",
+                f"benchmark of shape {given.shape}, {number_of(gaps, 'cell')} not finite",
+                f"one finite P&L in USD for each of {number_of(len(self.cube), 'scenario')}",
                 "revalue the benchmark over the scenarios of the cube",
             )
         object.__setattr__(self, "benchmark", given)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, cast
 
 import numpy as np
@@ -11,10 +11,11 @@ import numpy as np
 from pmkit.core.errors import ParameterError
 from pmkit.instruments import Instrument, Option
 from pmkit.margin import Account
+from pmkit.margin.accounts.account import STABLECOINS
 from pmkit.margin.engine.listed_rule import marks_of
 from pmkit.margin.result import MarginResult
 from pmkit.margin.rule import AnyRule
-from pmkit.margin.rules.deribit_pm import DeribitPm
+from pmkit.margin.rules.deribit_pm import DeribitPm, DeribitXpm
 from pmkit.margin.rules.derive_pmrm_v2 import DerivePmrmV2
 from pmkit.margin.rules.okx.pm import OkxPm
 from pmkit.margin.rules.paradex_pm import ParadexPm
@@ -24,7 +25,7 @@ from pmkit.margin.rules.tims import Tims
 from pmkit.margin.schemas import RiskMatrixParameters
 from pmkit.optimize.linear.model import Affine
 from pmkit.optimize.rules.deribit import encode_deribit
-from pmkit.optimize.rules.deribit_shock import ShockRegion
+from pmkit.optimize.rules.deribit_xpm import encode_xpm
 from pmkit.optimize.rules.derive import encode_derive
 from pmkit.optimize.rules.okx import encode_okx
 from pmkit.optimize.rules.paradex import encode_paradex
@@ -37,8 +38,8 @@ from pmkit.optimize.terms.base import Outcome, Term, Workspace, quietly
 __all__ = ["Requirement", "Which", "optimisable_rules"]
 
 Which = Literal["im", "mm", "im_equity"]
-_Kind = DeribitPm | ParadexPm | DerivePmrmV2 | Tims | OkxPm | Span | RegT
-_KINDS = (DeribitPm, ParadexPm, DerivePmrmV2, Tims, OkxPm, Span, RegT)
+_Kind = DeribitPm | DeribitXpm | ParadexPm | DerivePmrmV2 | Tims | OkxPm | Span | RegT
+_KINDS = (DeribitPm, DeribitXpm, ParadexPm, DerivePmrmV2, Tims, OkxPm, Span, RegT)
 
 
 def optimisable_rules() -> tuple[str, ...]:
@@ -49,7 +50,7 @@ def optimisable_rules() -> tuple[str, ...]:
     >>> optimisable_rules()
     ('deribit-pm', 'paradex-pm', 'derive-pmrm-v2', 'tims', 'okx-pm', 'span', 'reg-t')
     """
-    return tuple(kind.name for kind in _KINDS)
+    return tuple(dict.fromkeys(kind.name for kind in _KINDS))
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,11 @@ class Requirement(Term):
     Attributes
     ----------
     rule : rule
-        From :func:`pmkit.margin.rule`: ``deribit-pm`` (``spm``, ``classic``), ``paradex-pm``,
+        From :func:`pmkit.margin.rule`: ``deribit-pm`` (``spm``, ``classic``, ``xpm``), ``paradex-pm``,
         ``derive-pmrm-v2``, ``tims``, ``okx-pm``, ``span`` or ``reg-t``.
     which : {"im", "mm", "im_equity"}
         Initial or maintenance margin, or what of equity the initial margin takes: under the rules that charge
         cash (``span``, ``reg-t``) the premium of options is in it, so that buying them is not free.
-    region : ShockRegion, optional
-        Signs inside which the delta shock of ``deribit-pm`` is exact; set by the search, not by callers.
 
     Raises
     ------
@@ -78,20 +77,21 @@ class Requirement(Term):
     the older variant), ``paradex-pm`` and ``tims``; ``derive-pmrm-v2`` with one binary for each skew row of
     an expiry whose static discounts differ, and with oracles trusted in full. Exact as mixed-integer
     programmes, for which the legs need finite limits: ``okx-pm`` (offsets of vegas and of stablecoin deltas,
-    coins in use), ``span`` (spreads of months) and ``reg-t`` (the pairing of what is held, in whole
-    contracts). Two parts are not: the delta shock of ``deribit-pm``, searched region by region, and the
-    credits across commodities of ``span``. Both are left out of the programme, which then bounds the
-    requirement from below; what is left out is brought down by a local search, and the gap to the bound is
+    coins in use), ``span`` (spreads of months), ``reg-t`` (the pairing of what is held, in whole contracts)
+    and ``xpm`` (gains of one coin against losses of another beyond the dampener). Two parts are taken only
+    where a solution without them is charged: the delta shock of ``deribit-pm``, exact with binaries for the
+    signs of options, the side and the cap, and the credits across commodities of ``span``, a ratio that is
+    closed in between cuts until bound and value meet. Where a leg has no limit they are left out: the
+    programme then bounds the requirement from below, a local search brings the rest down, and the gap is
     reported. A limit is tightened by what is left out of it until the rule itself keeps to it.
 
     References
     ----------
-    Rudd and Schroeder (1982), for the pairing.
+    Rudd and Schroeder (1982), for the pairing; McCormick (1976) and Nagarajan et al. (2019), for ratios.
     """
 
     rule: AnyRule
     which: Which = "im"
-    region: ShockRegion | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.which not in ("im", "mm", "im_equity"):
@@ -100,8 +100,6 @@ class Requirement(Term):
             )
         if not isinstance(self.rule, _KINDS):
             name = getattr(self.rule, "name", type(self.rule).__name__)
-            if name in optimisable_rules():
-                name = f"variant {self.rule.variant!r} of {name}"
             raise ParameterError(
                 f"{name} cannot be optimised: it is not written as a programme here",
                 f"one of {', '.join(optimisable_rules())}",
@@ -115,8 +113,14 @@ class Requirement(Term):
 
     @property
     def unit(self) -> str:
-        """The numeraire, which depends on the contracts: see :meth:`numeraire`."""
-        return "numeraire"
+        """The rule's currency, or ``coin`` where it depends on the contracts: see :meth:`unit_for`."""
+        if isinstance(self.rule, Span):
+            return self.rule.currency
+        return "coin" if isinstance(self.rule, DeribitPm) else "USD"
+
+    def unit_for(self, instruments: Sequence[Instrument], account: Account) -> str:
+        """Return the numeraire."""
+        return self.numeraire(instruments, account)
 
     def numeraire(self, instruments: Sequence[Instrument], account: Account) -> str:
         """Return the currency of the amount: the coin where a coin rule sees one alone, else the rule's."""
@@ -142,7 +146,9 @@ class Requirement(Term):
             case RegT():
                 return encode_reg_t(rule, work, self.which)
             case DeribitPm():
-                found = encode_deribit(rule, work, self.region)
+                found = encode_deribit(rule, work)
+            case DeribitXpm():
+                found = encode_xpm(rule, work)
             case ParadexPm():
                 found = encode_paradex(rule, work)
             case Tims():
@@ -156,7 +162,9 @@ class Requirement(Term):
         return found.mm if self.which == "mm" else found.im
 
     def cited(self) -> tuple[str, ...]:
-        """Return the key of the pairing of strategies under ``reg-t``."""
+        """Return the keys of the pairing of strategies under ``reg-t`` and of the ratios under ``span``."""
+        if isinstance(self.rule, Span):
+            return ("mccormick1976", "nagarajan2019")
         return ("rudd1982",) if isinstance(self.rule, RegT) else ()
 
     def result(self, outcome: Outcome) -> MarginResult | None:
@@ -183,11 +191,14 @@ class Requirement(Term):
         """Return what the programme does not carry: the delta shock, or credits less their most."""
         if isinstance(self.rule, Span):
             return self._credits(outcome)
-        coins = [] if self.region is not None else self._coins(outcome)
+        coins = self._coins(outcome)
         found = self.result(outcome) if coins else None
         if found is None:
             return 0.0
-        shocks = {p.numeraire: p.addons["delta_shock"] for p in (found.parts.values() or (found,))}
+        if isinstance(self.rule, DeribitXpm):
+            shocks = {c: found.addons.get(f"{c} delta_shock", 0.0) / unit for c, _, unit in coins}
+        else:
+            shocks = {p.numeraire: p.addons["delta_shock"] for p in (found.parts.values() or (found,))}
         return sum(
             shocks.get(coin, 0.0) * unit * (table.mm_factor if self.which == "mm" else 1.0)
             for coin, table, unit in coins
@@ -203,14 +214,18 @@ class Requirement(Term):
         return span_credits_left_out(self.rule, found, outcome.instruments, parameters, self.which)
 
     def _coins(self, outcome: Outcome) -> list[tuple[str, RiskMatrixParameters, float]]:
-        """Return coin, parameters and unit in the numeraire of every matrix of ``spm``; empty otherwise."""
-        if not isinstance(self.rule, DeribitPm) or self.rule.variant != "spm":
+        """Return coin, parameters and unit in the numeraire of every matrix that has a delta shock."""
+        if not isinstance(self.rule, (DeribitPm, DeribitXpm)) or self.rule.variant == "classic":
             return []
         coins = coins_of(outcome.instruments, outcome.account)
+        several = len(coins) > 1
+        if isinstance(self.rule, DeribitXpm):
+            named = (*(i.settlement_currency for i in outcome.instruments), *outcome.account.collateral)
+            coins, several = tuple(c for c in dict.fromkeys(named) if c not in STABLECOINS), True
         spot = outcome.snapshot.spot
         with quietly():
             return [
-                (c, self.rule.parameter_set(outcome.snapshot, c).table(c), spot(c) if len(coins) > 1 else 1.0)
+                (c, self.rule.parameter_set(outcome.snapshot, c).table(c), spot(c) if several else 1.0)
                 for c in coins
             ]
 

@@ -11,7 +11,9 @@ from pmkit.core.types import BoolArray, FloatArray, IntArray
 from pmkit.optimize.linear.model import Affine, Held, LinearModel, RowBlock, dense_block, reduced
 from pmkit.optimize.linear.solver import NewRows
 from pmkit.optimize.terms.base import Outcome, Term, Workspace
+from pmkit.optimize.words import number_of
 from pmkit.risk import PnLCube, expected_shortfall
+from pmkit.scenarios.inputs import check_kind
 
 __all__ = ["Shortfall", "TailRows", "add_shortfall", "pnl_of", "rows_of"]
 
@@ -192,13 +194,14 @@ class Shortfall(Term):
     level: float = 0.975
 
     def __post_init__(self) -> None:
+        check_kind("cube", self.cube, PnLCube, "pmkit.risk.revalue(instruments, snapshot, scenarios)")
         if not 0.5 <= self.level < 1.0:
             raise ParameterError(
                 f"level is {self.level!r}", "a number from 0.5 to below 1, such as 0.975", "correct it"
             )
         if (1.0 - self.level) * len(self.cube) < 1.0 - 1e-9:
             raise ParameterError(
-                f"{len(self.cube)} scenarios hold no whole one beyond the level {self.level:g}",
+                f"no whole one of {number_of(len(self.cube), 'scenario')} is beyond the level {self.level:g}",
                 f"at least {int(np.ceil(1.0 / (1.0 - self.level) - 1e-9))}",
                 "use more scenarios, or a lower level",
             )
@@ -246,7 +249,7 @@ def rows_of(cube: PnLCube, names: list[str]) -> IntArray:
     missing = [name for name in names if name not in known]
     if missing:
         raise DataGapError(
-            f"{missing[0]} is not in the cube of {len(known)} instruments",
+            f"{missing[0]} is not in the cube of {number_of(len(known), 'instrument')}",
             "every instrument that is held or tradable",
             "revalue them together: pmkit.risk.revalue(problem.instruments, snapshot, scenarios)",
         )

@@ -12,10 +12,14 @@ from pmkit.core.errors import DataGapError, ParameterError
 from pmkit.core.result import format_number
 from pmkit.core.types import FloatArray
 from pmkit.instruments import Instrument, Option, Position, Spot
+from pmkit.margin.accounts.account import Account
 from pmkit.margin.study.what_if import booked
 from pmkit.market import MarketSnapshot
+from pmkit.optimize.inputs import check_each, check_number, items_of
 from pmkit.optimize.linear.model import Affine
 from pmkit.optimize.terms.base import Outcome, Term, Workspace
+from pmkit.optimize.words import number_of
+from pmkit.scenarios.inputs import check_kind
 
 __all__ = ["Cost", "ExpectedLoss", "Premium", "Weighted", "Worst", "paid_for"]
 
@@ -95,6 +99,9 @@ class ExpectedLoss(Term):
         return -math.fsum((unit * outcome.quantities).tolist())
 
     def _unit(self, names: Sequence[str]) -> FloatArray:
+        check_kind("profit", self.profit, Mapping, "USD per contract by name")
+        for name, value in self.profit.items():
+            check_number(f"profit of {name}", value)
         missing = [name for name in names if not math.isfinite(self.profit.get(name, math.nan))]
         if missing:
             raise DataGapError(
@@ -117,6 +124,8 @@ class Weighted(Term):
 
     Raises
     ------
+    ConventionError
+        What is no pair of a number and a term.
     ParameterError
         No part, or a weight that is negative or not finite: a negative one would make the sum non-convex.
     """
@@ -125,6 +134,11 @@ class Weighted(Term):
     of_unit: str = "USD"
 
     def __post_init__(self) -> None:
+        parts = items_of("parts", self.parts, "write pairs: ((1.0, Cost()), ...)")
+        for part in parts:
+            weight, term = (*items_of("a part", part, "write a pair: (1.0, Cost())"), None, None)[:2]
+            check_number("weight of a part", weight)
+            check_kind("term of a part", term, Term, "Cost(), Requirement(rule), Shortfall(cube), ...")
         bad = [weight for weight, _ in self.parts if not (math.isfinite(weight) and weight >= 0.0)]
         if bad or not self.parts:
             raise ParameterError(
@@ -178,6 +192,8 @@ class Worst(Term):
 
     Raises
     ------
+    ConventionError
+        A part that is no term.
     ParameterError
         No part, or parts of different units.
     """
@@ -185,10 +201,11 @@ class Worst(Term):
     parts: Sequence[Term]
 
     def __post_init__(self) -> None:
+        check_each("parts", self.parts, Term, "Cost(), Requirement(rule), Shortfall(cube), ...")
         units = {part.unit for part in self.parts}
         if len(units) != 1:
             raise ParameterError(
-                f"{len(self.parts)} parts in units {sorted(units)}",
+                f"{number_of(len(self.parts), 'part')} in units {sorted(units)}",
                 "one part or more, all of one unit",
                 "weigh the parts with Weighted first",
             )
@@ -202,6 +219,10 @@ class Worst(Term):
     def unit(self) -> str:
         """Unit of the parts."""
         return self.parts[0].unit
+
+    def unit_for(self, instruments: Sequence[Instrument], account: Account) -> str:
+        """Return the unit of the parts for the contracts of a problem."""
+        return self.parts[0].unit_for(instruments, account)
 
     def encode(self, work: Workspace) -> Affine:
         """Return a column above the expressions of all parts."""

@@ -14,6 +14,7 @@ from pmkit.core.errors import ParameterError
 from pmkit.core.provenance import fingerprint
 from pmkit.core.types import FloatArray
 from pmkit.optimize.trust.walk import least_shortfall
+from pmkit.optimize.words import number_of
 
 __all__ = ["HedgedBook"]
 
@@ -105,7 +106,7 @@ class HedgedBook:
         bad = [k for k, x in self.most.items() if not (0 <= k < count and math.isfinite(x) and x > 0.0)]
         if bad or not self.most:
             raise ParameterError(
-                f"most is {dict(self.most)!r} for {count} legs",
+                f"most is {dict(self.most)!r} for {number_of(count, 'leg')}",
                 "positive finite limits by the number of a leg",
                 "name the hedging legs by their place in book.legs",
             )

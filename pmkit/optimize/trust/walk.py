@@ -15,6 +15,7 @@ from pmkit.core.types import FloatArray, IntArray
 from pmkit.optimize.linear.model import Held, LinearModel
 from pmkit.optimize.linear.solver import solve_linear
 from pmkit.optimize.terms.shortfall import add_shortfall
+from pmkit.optimize.words import number_of
 from pmkit.risk import expected_shortfall
 
 if TYPE_CHECKING:
@@ -186,8 +187,9 @@ def _checked(
             "use a longer window or a lower level, or sort the dates",
         )
     if len(pnl) <= window or not np.isfinite(unit).all():
+        gaps = int((~np.isfinite(unit)).sum())
         raise DataGapError(
-            f"{len(pnl)} dates, {int((~np.isfinite(unit)).sum())} cells without a number",
+            f"{number_of(len(pnl), 'date')}, {number_of(gaps, 'cell')} without a number",
             f"more than {window} dates and every cell filled",
             "use a longer history, or drop the instruments that lack dates",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from pmkit.margin import Account, Feeds, rule
 from pmkit.margin.rule import AnyRule
 from pmkit.market.snapshot import MarketSnapshot
 from pmkit.optimize import Legs, Problem, Requirement, legs_at_cost
-from pmkit.optimize.assemble import assembled
+from pmkit.optimize.assemble import Found, assembled
 from pmkit.optimize.linear.solver import solve_linear
+from pmkit.optimize.terms.base import Cuts
 
 NOW = "2026-02-10T00:00:00Z"
 SPOT = {"ETH": 3_000.0, "BTC": 90_000.0}
@@ -96,9 +98,21 @@ def inverse_market() -> MarketSnapshot:
     return MarketSnapshot.from_marks(INVERSE_AS_OF, spot, forwards=forwards, option_iv=iv)
 
 
-def at_trades(problem: Problem, trades: FloatArray) -> tuple[float, float]:
-    """Return the objective by the programme and by the rule, with the trades held at given contracts."""
-    work, objective = assembled(problem)
+def at_trades(problem: Problem, trades: FloatArray, cuts: Cuts | None = None) -> tuple[float, float]:
+    """Return the objective by the programme and by the rule, with the trades held at given contracts.
+
+    With cuts the programme carries everything; without, the rule is taken less what the programme leaves out.
+    """
+    found = held_at(problem, trades, cuts)
+    outcome = problem.outcome(trades)
+    assert isinstance(problem.objective, Requirement)
+    left_out = problem.objective.left_out(outcome) if cuts is None else 0.0
+    return found.solution.value, problem.objective.value(outcome) - left_out
+
+
+def held_at(problem: Problem, trades: FloatArray, cuts: Cuts | None = None) -> Found:
+    """Return the programme with the trades held at given contracts, and its solution."""
+    work, objective = assembled(problem, cuts)
     names = work.columns
     for instrument, trade in zip(problem.instruments, trades, strict=True):
         for side, size in (("buy", max(trade, 0.0)), ("sell", max(-trade, 0.0))):
@@ -107,9 +121,7 @@ def at_trades(problem: Problem, trades: FloatArray) -> tuple[float, float]:
                 work.model.low[at] = work.model.high[at] = size
     found = solve_linear(work.model, objective, work.lazy)
     assert found.status == "optimal"
-    outcome = problem.outcome(trades)
-    assert isinstance(problem.objective, Requirement)
-    return found.value, problem.objective.value(outcome) - problem.objective.left_out(outcome)
+    return Found(work, objective, found)
 
 
 FEEDS = Feeds(default_confidence=1.0, default_rate=0.05)
@@ -123,3 +135,17 @@ def free_legs(instruments: tuple[Instrument, ...], most: float = 20.0, cost: flo
 def made(name: str, **options: Any) -> AnyRule:
     """Return a rule that takes old parameter sets."""
     return rule(name, stale="warn", **options)
+
+
+def scaled(problem: Problem, size: float) -> Problem:
+    """Return the problem with every position, balance and limit of a leg so many times as large."""
+    account = problem.account
+    positions = tuple(replace(p, qty=p.qty * size) for p in account.portfolio)
+    account = replace(
+        account.with_portfolio(account.portfolio.with_positions(positions)),
+        collateral={c: x * size for c, x in account.collateral.items()},
+    )
+    legs = tuple(
+        replace(leg, max_buy=leg.max_buy * size, max_sell=leg.max_sell * size) for leg in problem.legs.legs
+    )
+    return replace(problem, account=account, legs=replace(problem.legs, legs=legs))

@@ -107,16 +107,14 @@ def test_every_charge_of_span_is_exact(changed: dict[str, Any]) -> None:
     assert differs
 
 
-def test_credits_are_searched_and_the_gap_is_reported() -> None:
+def test_credits_are_closed_in() -> None:
     held = {"ES-near": 4.0, "NQ-near": -1.0}
     problem = span_problem(held, ["NQ-near", "ES-near-2700-P"], most=3)
     found = problem.solve()
     found.check()
-    assert found.status == "gap"
-    assert "not convex" in found.words
-    assert 0.0 < found.gap < 1.0
+    assert found.status == "optimal"
     assert found.left_out > 0.0
-    # every whole trade costs at least the bound, and the search ends below most of them
+    # every whole trade costs at least the bound
     best = every_trade(problem, 3)
     assert found.bound <= found.value
     assert found.value <= best * (1.0 + 1e-8)
@@ -216,10 +214,11 @@ def test_the_search_follows_a_credit_to_its_end() -> None:
     found = problem.solve()
     grid = np.linspace(-8.0, 8.0, 65)
     values = [problem.objective.value(problem.outcome(np.array([0.0, t]))) for t in grid]
-    assert found.trades["trade"].iloc[0] == pytest.approx(-4.0, abs=0.01)
-    assert found.value == pytest.approx(min(values), rel=1e-3)
-    assert found.value < 0.5 * found.before
-    assert found.bound <= min(values)
+    assert found.trades["trade"].iloc[0] == pytest.approx(-4.0, abs=1e-6)
+    # four of each: a tenth of both scans is left, times the factor of the initial margin
+    assert found.value == pytest.approx(1.1 * 0.1 * 4.0 * 50.0 * (0.06 * 2800.0 + 0.08 * 7000.0), rel=1e-8)
+    assert found.value == pytest.approx(min(values), rel=1e-8)
+    assert found.gap < 1e-8
 
 
 def test_papers_of_a_term_are_cited(root: Any) -> None:

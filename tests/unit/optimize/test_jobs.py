@@ -82,7 +82,7 @@ def test_close_first(straddle: pm.Account, snap: MarketSnapshot, spm: AnyRule, q
     assert plan.value < math.fsum(order.table["cost"])
     assert len(order.summary()) == 3
     assert order.plot().get_xlabel().endswith("BTC")
-    with pytest.raises(DataGapError, match="none of the 1 legs"):
+    with pytest.raises(DataGapError, match="1 leg, none in a position"):
         close_first(straddle, snap, spm, legs_from_quotes(quotes, snap, WINGS[:1]))
     with pytest.raises(ParameterError, match="target is -1"):
         close_first(straddle, snap, spm, legs, target=-1.0)

@@ -27,9 +27,14 @@ from pmkit.optimize import (
     Problem,
     Requirement,
     Shortfall,
+    Variance,
     Weighted,
+    Worst,
+    close_first,
+    hedge,
     legs_at_cost,
     legs_from_quotes,
+    split_across_venues,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore::pmkit.core.errors.PmkitWarning")
@@ -48,6 +53,8 @@ def make(quotes: Quotes, snap: MarketSnapshot, straddle: pm.Account, spm: AnyRul
         most = changed.pop("most", {n: 10.0 for n in WINGS[:3]} | {"BTC-PERPETUAL": 5000.0})
         legs = legs_from_quotes(quotes, snap, names, fee_rate=0.0003, fee_cap=0.125)
         given = {"objective": Requirement(spm), "constraints": (AtMost(Cost(), 400.0),), **changed}
+        if isinstance(most, dict):
+            most = {name: size for name, size in most.items() if name in legs.names}
         return Problem(account=straddle, snapshot=snap, legs=legs.limited(most), **given)
 
     return problem
@@ -206,7 +213,7 @@ def shocked(
     return Problem(account=held, snapshot=snap, legs=legs, objective=Requirement(spm))
 
 
-def test_delta_shock_is_searched_and_its_gap_stated(snap: MarketSnapshot, spm: AnyRule) -> None:
+def test_delta_shock_is_part_of_the_programme(snap: MarketSnapshot, spm: AnyRule) -> None:
     problem = shocked(snap, spm, 1e6, ("BTC-28AUG26", "BTC-25SEP26-62000-C"))
     found = problem.solve()
     own = spm.requirement(found.account, snap)
@@ -214,9 +221,9 @@ def test_delta_shock_is_searched_and_its_gap_stated(snap: MarketSnapshot, spm: A
     assert found.value == pytest.approx(own.im)
     assert found.programme == pytest.approx(own.im, rel=1e-8)
     assert found.left_out == 0.0
-    assert found.status == "gap"
-    assert found.bound <= found.value
-    assert "nothing proves more than" in found.words
+    assert found.status == "optimal"
+    assert found.kind == "mixed-integer programme"
+    assert found.bound == pytest.approx(found.value, rel=1e-8)
     generator = np.random.Generator(np.random.PCG64(5))
     best = np.array([found.trades["trade"].get(i.name, 0.0) for i in problem.instruments])
     most = np.array([0.0, 1e6, 300.0])
@@ -233,14 +240,20 @@ def test_delta_shock_that_can_be_traded_away_is_proven(snap: MarketSnapshot, spm
     assert spm.requirement(found.account, snap).addons["delta_shock"] == 0.0
 
 
-def test_a_limit_that_the_shock_breaks_is_said(snap: MarketSnapshot, spm: AnyRule) -> None:
+def test_a_limit_with_the_shock_in_it_is_kept(snap: MarketSnapshot, spm: AnyRule) -> None:
     problem = shocked(snap, spm, 1e6, ("BTC-28AUG26",))
-    free = replace(problem, objective=Requirement(spm)).solve()
-    found = replace(
-        problem, objective=Cost(), constraints=(AtMost(Requirement(spm), 0.5 * (free.bound + free.value)),)
+    limit = 0.5 * (problem.solve().value + spm.requirement(problem.account, snap).im)
+    found = replace(problem, objective=Cost(), constraints=(AtMost(Requirement(spm), limit),)).solve()
+    own = spm.requirement(found.account, snap)
+    assert found.status == "optimal"
+    assert own.addons["delta_shock"] > 0.0
+    assert own.im == pytest.approx(limit, rel=1e-8)
+    assert found.prices["unit"][found.prices.index[0]] == "BTC"
+    out_of_reach = replace(
+        problem, objective=Cost(), constraints=(AtMost(Requirement(spm), 0.9 * problem.solve().value),)
     ).solve()
-    assert found.status == "gap"
-    assert "above its limit" in found.words
+    assert out_of_reach.status == "infeasible"
+    assert "IM deribit-pm spm by" in out_of_reach.words
 
 
 # -- display ------------------------------------------------------------------------------------------------
@@ -264,8 +277,6 @@ def test_problem_and_optimum_speak(make: Make) -> None:
 def test_rules_that_cannot_be_optimised(make: Make) -> None:
     with pytest.raises(ParameterError, match=r"deribit-standard cannot be optimised.*one of deribit-pm"):
         Requirement(pm.margin.rule("deribit-standard", stale="warn"))
-    with pytest.raises(ParameterError, match="variant 'xpm' of deribit-pm cannot be optimised"):
-        Requirement(pm.margin.rule("deribit-pm", variant="xpm", stale="warn"))
     with pytest.raises(ParameterError, match="which is 'both'"):
         Requirement(make().objective.rule, "both")  # type: ignore[attr-defined, arg-type]
 
@@ -338,7 +349,7 @@ def test_cube_without_an_instrument(make: Make) -> None:
     cube = pm.risk.revalue(list(problem.instruments[:2]), problem.snapshot, scenarios)
     with pytest.raises(DataGapError, match="is not in the cube of 2 instruments"):
         make(objective=Shortfall(cube, 0.9)).solve()
-    with pytest.raises(ParameterError, match="21 scenarios hold no whole one"):
+    with pytest.raises(ParameterError, match="no whole one of 21 scenarios is beyond"):
         Shortfall(cube, 0.99)
     with pytest.raises(ParameterError, match=r"level is 0.3"):
         Shortfall(cube, 0.3)
@@ -382,3 +393,57 @@ def test_free_legs_are_left_alone_where_nothing_is_held(snap: MarketSnapshot, sp
     forced = replace(problem, constraints=(Band("vega", low=50.0),)).solve()
     assert forced.status == "optimal"
     assert forced.value > 0.0
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (lambda p: AtMost("cost", 5.0), "term of a limit is a str; expected a Term"),
+        (lambda p: AtMost(Cost(), "5"), "limit of cost is '5'; expected a number"),
+        (lambda p: Weighted(((1.0, "IM"),)), "term of a part is a str"),
+        (lambda p: Weighted((1.0, Cost())), "a part is 1.0"),
+        (lambda p: Worst(("x",)), "one of parts is a str"),
+        (lambda p: NoTrade("BTC-PERPETUAL"), r"names is 'BTC-PERPETUAL'.*write \(name,\)"),
+        (lambda p: NoTrade(()), "no trade in no contract"),
+        (lambda p: LongOnly("BTC-PERPETUAL"), "names is 'BTC-PERPETUAL'"),
+        (lambda p: Band("delta", low="a"), "bound of delta is 'a'"),
+        (lambda p: replace(p, constraints=AtMost(Cost(), 5.0)), "constraints is AtMost"),
+        (lambda p: replace(p, legs=list(p.legs.legs)), "legs is a list; expected a Legs"),
+        (lambda p: replace(p, account="book"), "account is a str; expected an Account"),
+        (lambda p: replace(p, snapshot="today"), "snapshot is a str"),
+        (lambda p: replace(p, whole_lots="yes"), "whole_lots is a str"),
+        (lambda p: Leg(instrument="BTC-PERPETUAL"), "instrument is a str"),
+        (lambda p: replace(p.legs.legs[0], cost="1"), "cost of .* is '1'"),
+        (lambda p: legs_at_cost(["BTC-PERPETUAL"]), "one of instruments is a str"),
+        (lambda p: legs_at_cost([], None), "cost is None"),
+        (lambda p: legs_at_cost([], 1.0, mx=3.0), "no field 'mx' of a leg"),
+        (lambda p: Legs(legs=("a",)), "one of legs is a str"),
+        (lambda p: p.legs.limited("3"), "most is '3'"),
+        (lambda p: p.legs.limited({"BTC-1": 3.0}), "a limit for 'BTC-1'"),
+        (lambda p: legs_from_quotes("chain.csv", p.snapshot, WINGS), "quotes is a str"),
+        (lambda p: Shortfall("cube"), "cube is a str; expected a PnLCube"),
+        (lambda p: Variance("cube"), "cube is a str"),
+        (lambda p: replace(p, objective=ExpectedLoss({"BTC": "x"})).solve(), "profit of BTC is 'x'"),
+        (lambda p: split_across_venues(p.account, p.snapshot, []), "venues is a list"),
+        (lambda p: hedge(p.account, p.snapshot, p.objective.rule, p.legs, budgets=5.0), "budgets is 5.0"),
+        (lambda p: close_first(p.account, p.snapshot, p.objective.rule, p.legs, target="1"), "target is '1'"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused_by_name(
+    make: Make, given: Callable[[Any], object], message: str
+) -> None:
+    with pytest.raises(PmkitError, match=message):
+        given(make())
+
+
+def test_sentences_count_right(make: Make) -> None:
+    single = make(names=WINGS[:1], constraints=(), most=2.0)
+    text = single.describe()
+    assert "by trading  1 contract in any size" in text
+    found = single.solve()
+    assert "one contract more is worth" in found.explain()
+    assert "contracts more" not in found.explain()
+    one = single.account.with_portfolio(single.account.portfolio.with_positions(
+        tuple(single.account.portfolio)[:1]))  # fmt: skip
+    assert replace(single, account=one).describe().splitlines()[3] == "  holding     1 position"
+    assert "IM deribit-pm spm ≤ 1 coin" in AtMost(single.objective, 1.0).text

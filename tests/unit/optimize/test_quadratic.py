@@ -199,7 +199,7 @@ def test_benchmarks_are_checked(problem: Problem) -> None:
     cube = problem.objective.cube  # type: ignore[attr-defined]
     with pytest.raises(ParameterError, match=r"benchmark of shape \(3,\)"):
         Variance(cube, np.zeros(3))
-    with pytest.raises(ParameterError, match="1 cells not finite"):
+    with pytest.raises(ParameterError, match="1 cell not finite"):
         Variance(cube, np.array([np.nan, *np.zeros(len(cube) - 1)]))
     part = pm.risk.revalue(list(problem.instruments[:1]), problem.snapshot, cube.scenarios)
     with pytest.raises(DataGapError, match="is not in the cube"):

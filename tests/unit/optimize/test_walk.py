@@ -57,7 +57,7 @@ def test_walks_are_checked(daily: pd.DataFrame) -> None:
         walk_hedge(daily, held, most=most, window=10)
     with pytest.raises(ParameterError, match="dates in order"):
         walk_hedge(daily.iloc[::-1], held, most=most)
-    with pytest.raises(DataGapError, match="1 cells without a number"):
+    with pytest.raises(DataGapError, match="1 cell without a number"):
         bad = daily.copy()
         bad.iloc[3, 0] = np.nan
         walk_hedge(bad, held, most=most)
