@@ -105,7 +105,11 @@ def main(arguments: list[str]) -> int:
     if absent:
         print(f"{len(absent)} pages are not built, {absent[0]} first; run make book", file=sys.stderr)
         return 1
-    sheets = print_book(built.resolve(), target.resolve(), browser, pages)
+    try:
+        sheets = print_book(built.resolve(), target.resolve(), browser, pages)
+    except (subprocess.SubprocessError, FileNotFoundError) as fault:
+        print(f"{browser} printed no book: {fault}; see whether it opens the page by hand", file=sys.stderr)
+        return 1
     print(f"{target}: {len(pages)} pages of the book on {sheets} sheets")
     return 0
 

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import inspect
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -147,17 +148,46 @@ def test_the_glossary_has_terms_enough(root: Path) -> None:
     assert len({term.lower() for term in terms}) == len(terms)
 
 
+# -- the list of pages at the side --------------------------------------------------------------------------
+
+
+def test_the_side_keeps_titles_and_the_pages_below_them(root: Path) -> None:
+    nodes, addnodes = pytest.importorskip("docutils.nodes"), pytest.importorskip("sphinx.addnodes")
+
+    def entry(title: str, *below: object) -> object:
+        inner = [nodes.bullet_list("", *below)] if below else []
+        return nodes.list_item("", nodes.paragraph("", title), *inner)
+
+    contents = nodes.bullet_list(
+        "",
+        entry("a page", entry("a heading", entry("a name"))),
+        entry("a part", entry("another heading"), addnodes.toctree("", entries=[(None, "book/data")])),
+        entry("no heading"),
+    )
+    before = contents.pformat()
+    short = script_of(root / "book" / "_ext" / "sidebar_titles.py").titles(contents)
+    assert [len(top) for top in short] == [1, 2, 1]
+    assert short.astext().split() == ["a", "page", "a", "part", "no", "heading"]
+    assert [one["entries"] for one in short.findall(addnodes.toctree)] == [[(None, "book/data")]]
+    assert contents.pformat() == before
+
+
 # -- PDF ----------------------------------------------------------------------------------------------------
 
 
-def printer(root: Path) -> ModuleType:
-    """Return the script that prints the book."""
-    place = importlib.util.spec_from_file_location("print_pdf", root / "book" / "print_pdf.py")
+def script_of(path: Path) -> ModuleType:
+    """Return a script of the book as a module."""
+    place = importlib.util.spec_from_file_location(path.stem, path)
     assert place is not None and place.loader is not None
     script = importlib.util.module_from_spec(place)
     sys.modules[place.name] = script
     place.loader.exec_module(script)
     return script
+
+
+def printer(root: Path) -> ModuleType:
+    """Return the script that prints the book."""
+    return script_of(root / "book" / "print_pdf.py")
 
 
 def test_the_pdf_has_the_pages_of_the_contents(root: Path, toc: dict) -> None:
@@ -184,6 +214,30 @@ def test_pages_are_printed_and_joined_with_bookmarks(root: Path, tmp_path: Path)
         True,
     ]
     assert [item.title for item in read.outline if not isinstance(item, list)] == ["Page one", "Part"]
+
+
+def test_a_missing_browser_is_named(root: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(root / "book" / "print_pdf.py"), str(tmp_path), str(tmp_path / "book.pdf")]
+    nothing = os.environ | {"PATH": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=nothing)
+    assert done.returncode == 1 and not (tmp_path / "book.pdf").exists()
+    assert "no browser found; expected one of chromium, chromium-browser, google-chrome" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_browser_that_fails_is_named(root: Path, toc: dict, tmp_path: Path) -> None:
+    for name in files(toc):
+        page = tmp_path / f"{name}.html"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text("<title>a page</title>")
+    (tmp_path / "chromium").write_text("#!/bin/sh\nexit 3\n")
+    (tmp_path / "chromium").chmod(0o755)
+    command = [sys.executable, str(root / "book" / "print_pdf.py"), str(tmp_path), str(tmp_path / "book.pdf")]
+    search = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=search)
+    assert done.returncode == 1 and not (tmp_path / "book.pdf").exists()
+    assert "chromium printed no book" in done.stderr and "exit status 3" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_missing_page_is_named(root: Path, tmp_path: Path) -> None:
