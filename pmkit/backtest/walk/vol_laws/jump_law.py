@@ -42,8 +42,9 @@ class JumpVolLaw(VolLaw):
     Notes
     -----
     Variance is L(1 + X)/N. L is the mean of prior and squared returns so far. Excitation X decays by e^-β a
-    date and rises by ``reaction`` · max(±z - u, 0), z the return in standard deviations of L, and by own
-    jumps: exponential sizes of mean m, at most one a date, with intensity nβ(1 + X)/m, n = ``branching``.
+    date and rises by ``reaction`` · max(z - u, 0), z the size of the return in standard deviations of L, u =
+    ``threshold``, and by own jumps: exponential sizes of mean m, at most one a date, with intensity
+    nβ(1 + X)/m, n = ``branching``.
     Without returns X reverts to x̄ = n/(1 - n) at the rate β(1 - n), so its expected mean over T dates is
     x̄ + (X - x̄)(1 - e^(-β(1-n)T))/(β(1-n)T). N, the mean of 1 + X so far with ``prior_days`` dates of 1 + x̄,
     keeps the level near realised variance.
