@@ -24,7 +24,7 @@ from pmkit.core.random import stream
 from pmkit.estimation import fit_correlation
 from pmkit.estimation.univariate.garch_newton_likelihood import plan_of
 from pmkit.estimation.univariate.recursion import filter_variance
-from pmkit.estimation.univariate.refit import refit_windows
+from pmkit.estimation.univariate.refit import no_maxima, refit_windows
 
 ROWS, A, B = 2500, 0.03, 0.95
 
@@ -50,11 +50,11 @@ def margins(returns: np.ndarray) -> np.ndarray:
     z, variance, plan = np.empty_like(y), np.empty(ROWS + 1), plan_of(False, False, False)
     window = np.zeros(1, np.int64), np.full(1, ROWS, np.int64)
     found, notes, hessian = np.empty((1, 6)), np.empty((1, 3), np.int64), np.zeros((6, 6))
-    start, value, theta = np.empty(1), np.empty(1), np.empty(6)
+    start, value = np.empty(1), np.empty(1)
     for i, series in enumerate(y):
-        start[0], theta[:] = 0.0, 0.0
+        start[0] = 0.0
         refit_windows(
-            series, *window, False, False, False, plan, theta, False, found, start, value, notes, hessian
+            series, *window, False, False, False, plan, *no_maxima(), found, start, value, notes, hessian
         )
         _, omega, alpha, gamma, beta, _ = found[0]
         filter_variance(series, omega, alpha, gamma, beta, start[0], variance)
